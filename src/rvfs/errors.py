@@ -1,0 +1,106 @@
+"""Every error that rvfs raises on purpose, and the errno that each one carries.
+
+::
+
+    RvfsError                EIO      something of ours failed
+    ├── InvalidInput         EINVAL   what was written or asked for makes no sense
+    │   ├── UnknownName      EINVAL   no monitor, reactor, tracepoint or field of that name
+    │   └── ModelError       EINVAL   a model, filter or bindings file is wrong; says file, line, column
+    ├── AlreadyRegistered    EEXIST   the name is taken
+    ├── Busy                 EBUSY    somebody holds it; the message says who
+    ├── Gone                 ENODEV   the object was removed while its file was open
+    ├── NotPermitted         EPERM    the tree has a fixed shape
+    ├── Missing              ENOENT   no such path in the tree
+    ├── WouldBlock           EAGAIN   nothing to read yet on a non-blocking descriptor
+    ├── Halted               ESHUTDOWN  the panic reactor has stopped verification
+    ├── TraceError           EIO      a recording cannot be read; says file and offset
+    └── MountError           EIO      the file system cannot be mounted
+
+Below the rim everything raises from this tree. ``fs.py`` turns it into an errno,
+``cli.py`` into one line and an exit code; nobody else translates.
+"""
+
+import errno
+
+
+class RvfsError(Exception):
+    """Root of the tree. ``str(error)`` is one sentence for a person."""
+
+    errno: int = errno.EIO
+
+
+class InvalidInput(RvfsError):
+    """What was written or asked for makes no sense."""
+
+    errno = errno.EINVAL
+
+
+class UnknownName(InvalidInput):
+    """There is no monitor, reactor, tracepoint or field of that name."""
+
+
+class ModelError(InvalidInput):
+    """A model, filter or bindings text is wrong.
+
+    ``file`` is the name the text was given under, ``line`` and ``column`` count from 1;
+    either may be 0 where the fault has no single place (a missing initial state).
+    """
+
+    def __init__(self, message: str, *, file: str = "<text>", line: int = 0, column: int = 0):
+        self.message, self.file, self.line, self.column = message, file, line, column
+        place = file + (f":{line}" if line else "") + (f":{column}" if line and column else "")
+        super().__init__(f"{place}: {message}")
+
+
+class AlreadyRegistered(RvfsError):
+    """The name is taken."""
+
+    errno = errno.EEXIST
+
+
+class Busy(RvfsError):
+    """Somebody holds what was asked for; the message says who."""
+
+    errno = errno.EBUSY
+
+
+class Gone(RvfsError):
+    """The object behind an open file was removed."""
+
+    errno = errno.ENODEV
+
+
+class NotPermitted(RvfsError):
+    """The tree has a fixed shape: nobody makes, moves or removes files in it."""
+
+    errno = errno.EPERM
+
+
+class Missing(RvfsError):
+    """No such path in the tree."""
+
+    errno = errno.ENOENT
+
+
+class WouldBlock(RvfsError):
+    """Nothing to read yet, and the reader asked not to wait."""
+
+    errno = errno.EAGAIN
+
+
+class Halted(RvfsError):
+    """The panic reactor has stopped verification."""
+
+    errno = errno.ESHUTDOWN
+
+
+class TraceError(RvfsError):
+    """A recording cannot be read. ``offset`` is in bytes from the start of ``file``."""
+
+    def __init__(self, message: str, *, file: str, offset: int = 0):
+        self.message, self.file, self.offset = message, file, offset
+        super().__init__(f"{file}: offset {offset}: {message}")
+
+
+class MountError(RvfsError):
+    """The file system cannot be mounted where it was asked to be."""

@@ -1,0 +1,148 @@
+"""The vocabulary of the data path: batches of events in, verdicts out.
+
+The boundary to native code is a batch, never an event. A batch is columnar; a column of
+a tracepoint's field holds one value per event *of that tracepoint*, in batch order, so
+``batch.rows(tp)[i]`` is the position in the batch of ``batch.fields[tp][name][i]``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+#: One value per event of a tracepoint: int64 or uint64 for numbers, ``S`` or object
+#: (``bytes``) for strings.
+Column = npt.NDArray[Any]
+
+#: Idle tasks all have pid 0 but are one task per CPU.
+IDLE_PID = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events in time order.
+
+    ``tp``, ``time`` (ns), ``cpu`` and ``pid`` (the task that was current, ``common_pid``)
+    have one entry per event, dtype int64. ``fields`` maps a tracepoint's number to the columns that were
+    subscribed, ``comms`` a pid to the name of the task as far as the source knows it.
+    ``lost`` counts the events per CPU that the source dropped since the last batch.
+    """
+
+    tp: Ints
+    time: Ints
+    cpu: Ints
+    pid: Ints
+    fields: Mapping[int, Mapping[str, Column]] = field(default_factory=dict)
+    comms: Mapping[int, str] = field(default_factory=dict)
+    lost: Mapping[int, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def rows(self, tp: int) -> npt.NDArray[np.intp]:
+        """Positions of the events of one tracepoint, ascending."""
+        found = self._rows.get(tp)
+        if found is None:
+            found = self._rows[tp] = np.flatnonzero(self.tp == tp)
+        return found
+
+    @cached_property
+    def _rows(self) -> dict[int, npt.NDArray[np.intp]]:
+        return {}
+
+    def comm(self, pid: int, cpu: int) -> str:
+        """The name of a task, ``swapper/CPU`` for an idle one, ``<...>`` if not known."""
+        if pid == IDLE_PID:
+            return f"swapper/{cpu}"
+        return self.comms.get(pid, "<...>")
+
+    def values(self, position: int) -> dict[str, object]:
+        """The subscribed fields of one event."""
+        tp = int(self.tp[position])
+        row = int(np.searchsorted(self.rows(tp), position))
+        return {name: column[row] for name, column in self.fields.get(tp, {}).items()}
+
+    def __getitem__(self, part: slice) -> "Batch":
+        """The events of a slice (step 1) as a batch of their own; ``lost`` goes with the first."""
+        start, stop, _ = part.indices(len(self))
+        fields = {}
+        for tp, columns in self.fields.items():
+            first, last = np.searchsorted(self.rows(tp), (start, stop))
+            fields[tp] = {name: column[first:last] for name, column in columns.items()}
+        return Batch(
+            self.tp[start:stop], self.time[start:stop], self.cpu[start:stop], self.pid[start:stop],
+            fields, self.comms, self.lost if start == 0 else {},
+        )  # fmt: skip
+
+
+def batch_of(
+    events: Sequence[tuple[int, int, int, int, Mapping[str, object]]],
+    comms: Mapping[int, str] | None = None,
+) -> Batch:
+    """A batch from single events ``(tp, time, cpu, pid, fields)``, for ``inject`` and tests.
+
+    All events of one tracepoint must have the same fields; strings are ``bytes``.
+    """
+    heads = np.array([event[:4] for event in events], dtype=np.int64).reshape(-1, 4)
+    columns: dict[int, dict[str, list[object]]] = {}
+    for tp, *_, values in events:
+        mine = columns.setdefault(tp, {name: [] for name in values})
+        for name, value in values.items():
+            mine[name].append(value)
+    return Batch(
+        *(np.ascontiguousarray(heads[:, i]) for i in range(4)),
+        fields={
+            tp: {name: np.array(values) for name, values in mine.items()}
+            for tp, mine in columns.items()
+        },
+        comms=comms or {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One violation: which monitor, where in time and on which CPU, whose instance, and why.
+
+    ``time`` is in ns of the source's clock. ``key`` is the pid of the instance's task for
+    a per-task monitor and None otherwise; ``comm`` its name. ``pid`` and ``current`` are
+    the task that was running when the event came. ``position`` is the event's place in its batch.
+    """
+
+    monitor: str
+    time: int
+    cpu: int
+    pid: int
+    current: str
+    key: int | None
+    comm: str
+    state: str
+    event: str
+    position: int = 0
+
+    @property
+    def message(self) -> str:
+        """What a reactor is given (include/rv/da_monitor.h), newline included."""
+        return (
+            f"rv: monitor {self.monitor} does not allow event {self.event} on state {self.state}\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step that the model allows, as ``event_NAME`` reports it."""
+
+    monitor: str
+    time: int
+    cpu: int
+    pid: int
+    current: str
+    key: int | None
+    state: str
+    event: str
+    next_state: str
+    final: bool
+    position: int = 0

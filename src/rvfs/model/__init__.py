@@ -1,0 +1,1 @@
+"""What a specification is: text in, model out, nothing else."""

@@ -1,0 +1,141 @@
+"""Conditions on an event's fields, in the syntax of the kernel's event filters.
+
+``prev_state == 1 && next_prio < 100``: comparisons ``== != < <= > >= &`` of a field with a
+number (decimal or ``0x``), ``== != ~`` of a string field with a quoted text (``~`` takes the
+wildcards ``*`` and ``?``), joined by ``&&``, ``||``, ``!`` and parentheses
+(Documentation/trace/events.rst, "Event filtering"). ``field & mask`` is true when any bit
+of the mask is set.
+
+A filter is evaluated over columns: one call answers for every event of a batch.
+"""
+
+import fnmatch
+import functools
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lark
+import numpy as np
+import numpy.typing as npt
+
+from rvfs.errors import InvalidInput, ModelError
+from rvfs.event import Column
+
+Mask = npt.NDArray[np.bool_]
+Columns = Mapping[str, Column]
+
+_GRAMMAR = r"""
+?either: both ("||" both)*
+?both: term ("&&" term)*
+?term: "!" term           -> negation
+     | "(" either ")"
+     | NAME OPERATOR value -> comparison
+value: NUMBER -> number
+     | STRING -> string
+NAME: /[A-Za-z_]\w*/
+OPERATOR: "==" | "!=" | "<=" | ">=" | "<" | ">" | "&" | "~"
+NUMBER: /-?(0[xX][0-9a-fA-F]+|\d+)/
+STRING: /"[^"\n]*"/ | /'[^'\n]*'/
+%ignore /\s+/
+"""
+
+_NUMERIC: Mapping[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt,
+    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "&": lambda column, mask: (column & mask) != 0,
+}  # fmt: skip
+_TEXTUAL = ("==", "!=", "~")
+
+_Test = Callable[[Columns], Mask]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed condition: ``text`` as it was written, the ``fields`` it reads.
+
+    ``strings`` are those fields that it compares with text.
+    """
+
+    text: str
+    fields: frozenset[str]
+    strings: frozenset[str]
+    _test: _Test
+
+    def __call__(self, columns: Columns) -> Mask:
+        """True where the condition holds; as long as the columns are."""
+        return self._test(columns)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Filter) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+def _compare_text(column: Column, sign: str, text: str) -> Mask:
+    if sign == "~":
+        matches = re.compile(fnmatch.translate(text)).match
+        found = [matches(value.decode("utf-8", "replace")) is not None for value in column]
+        return np.array(found, dtype=np.bool_)
+    equal = np.asarray(column == text.encode(), dtype=np.bool_)
+    return equal if sign == "==" else ~equal
+
+
+@lark.v_args(inline=True)
+class _Compile(lark.Transformer[lark.Token, _Test]):
+    """Turns the parse tree into nested functions over columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: set[str] = set()
+        self.strings: set[str] = set()
+
+    def number(self, token: lark.Token) -> int:
+        return int(token, 0) if token.lower().lstrip("-").startswith("0x") else int(token)
+
+    def string(self, token: lark.Token) -> str:
+        return str(token[1:-1])
+
+    def comparison(self, name: lark.Token, sign: lark.Token, value: int | str) -> _Test:
+        field = str(name)
+        self.fields.add(field)
+        if isinstance(value, str):
+            if sign not in _TEXTUAL:
+                raise InvalidInput(f"{sign} cannot compare a text; use one of {' '.join(_TEXTUAL)}")
+            self.strings.add(field)
+            return lambda columns: _compare_text(columns[field], sign, value)
+        if sign not in _NUMERIC:
+            raise InvalidInput(f"{sign} wants a quoted text, not the number {value}")
+        compare = _NUMERIC[sign]
+        return lambda columns: compare(columns[field], value)
+
+    def negation(self, test: _Test) -> _Test:
+        return lambda columns: ~test(columns)
+
+    def both(self, *tests: _Test) -> _Test:
+        return lambda columns: functools.reduce(operator.and_, (t(columns) for t in tests))
+
+    def either(self, *tests: _Test) -> _Test:
+        return lambda columns: functools.reduce(operator.or_, (t(columns) for t in tests))
+
+
+@functools.cache
+def _parser() -> lark.Lark:
+    return lark.Lark(_GRAMMAR, start="either", parser="lalr")
+
+
+def parse_filter(text: str, *, file: str = "<filter>") -> Filter:
+    """Read a condition. Raises :class:`ModelError` with the column and what was expected."""
+    compiler = _Compile()
+    try:
+        test = compiler.transform(_parser().parse(text))
+    except lark.exceptions.VisitError as error:
+        raise ModelError(f"{error.orig_exc} in {text!r}", file=file) from None
+    except lark.exceptions.UnexpectedInput as error:
+        raise ModelError(
+            f"cannot read the condition {text!r} at column {error.column}", file=file
+        ) from None
+    return Filter(text, frozenset(compiler.fields), frozenset(compiler.strings), test)
