@@ -5,8 +5,9 @@
     RvfsError                EIO      something of ours failed
     ├── InvalidInput         EINVAL   what was written or asked for makes no sense
     │   ├── UnknownName      EINVAL   no monitor, reactor, tracepoint or field of that name
-    │   └── ModelError       EINVAL   a model, filter or bindings file is wrong; says file, line, column
+    │   └── ModelError       EINVAL   a model, filter or bindings text is wrong; says where
     ├── AlreadyRegistered    EEXIST   the name is taken
+    ├── CannotMake           ENOMEM   the tree has no room for an object of that name
     ├── Busy                 EBUSY    somebody holds it; the message says who
     ├── Gone                 ENODEV   the object was removed while its file was open
     ├── NotPermitted         EPERM    the tree has a fixed shape
@@ -56,6 +57,12 @@ class AlreadyRegistered(RvfsError):
     """The name is taken."""
 
     errno = errno.EEXIST
+
+
+class CannotMake(RvfsError):
+    """The tree has no room for an object of that name."""
+
+    errno = errno.ENOMEM
 
 
 class Busy(RvfsError):

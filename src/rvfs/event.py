@@ -27,8 +27,8 @@ class Batch:
     """Events in time order.
 
     ``tp``, ``time`` (ns), ``cpu`` and ``pid`` (the task that was current, ``common_pid``)
-    have one entry per event, dtype int64. ``fields`` maps a tracepoint's number to the columns that were
-    subscribed, ``comms`` a pid to the name of the task as far as the source knows it.
+    have one entry per event, dtype int64. ``fields`` maps a tracepoint's number to the
+    columns that were subscribed, ``comms`` a pid to the task's name, where the source knows it.
     ``lost`` counts the events per CPU that the source dropped since the last batch.
     """
 

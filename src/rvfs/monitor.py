@@ -96,6 +96,4 @@ def check_name(kind: str, name: str) -> None:
     if not name:
         raise InvalidInput(f"a {kind} needs a name")
     if _BAD_NAME.search(name):
-        raise InvalidInput(
-            f"{kind} name {name!r} has '/', ':', '!', white space or a leading dot"
-        )
+        raise InvalidInput(f"{kind} name {name!r} has '/', ':', '!', white space or a leading dot")

@@ -205,9 +205,7 @@ class Tracepoint:
             return self.by_name[name]
         except KeyError:
             known = ", ".join(self.by_name) or "none"
-            raise UnknownName(
-                f"{self.full_name} has no field {name!r} (it has: {known})"
-            ) from None
+            raise UnknownName(f"{self.full_name} has no field {name!r} (it has: {known})") from None
 
     @cached_property
     def slots(self) -> tuple[tuple[str, Codec], ...]:
