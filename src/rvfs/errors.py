@@ -45,7 +45,10 @@ class ModelError(InvalidInput):
 
     ``file`` is the name the text was given under, ``line`` and ``column`` count from 1;
     either may be 0 where the fault has no single place (a missing initial state).
+    ``also`` holds the further faults of the same text, in the order of their places.
     """
+
+    also: "tuple[ModelError, ...]" = ()
 
     def __init__(self, message: str, *, file: str = "<text>", line: int = 0, column: int = 0):
         self.message, self.file, self.line, self.column = message, file, line, column
@@ -102,11 +105,16 @@ class Halted(RvfsError):
 
 
 class TraceError(RvfsError):
-    """A recording cannot be read. ``offset`` is in bytes from the start of ``file``."""
+    """A recording cannot be read.
 
-    def __init__(self, message: str, *, file: str, offset: int = 0):
+    ``offset`` is in bytes from the start of ``file``; None where the fault has no place in it
+    (no such file).
+    """
+
+    def __init__(self, message: str, *, file: str, offset: int | None = None):
         self.message, self.file, self.offset = message, file, offset
-        super().__init__(f"{file}: offset {offset}: {message}")
+        place = "" if offset is None else f"offset {offset}: "
+        super().__init__(f"{file}: {place}{message}")
 
 
 class MountError(RvfsError):
