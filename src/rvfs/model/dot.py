@@ -1,0 +1,301 @@
+"""DOT text → automaton, and back: the two dialects of the kernel's RV models.
+
+Both dialects are read by the same rules (tools/verification/rvgen, and the line format of
+its predecessor dot2k):
+
+=============  ===================================================================
+state          a node with a statement of its own; its label, if any, is its name
+initial state  the node ``__init_STATE``; its edge may only lead to STATE
+final state    shape doublecircle or ellipse; the first shape a node gets counts.
+               Where no state is final, the initial one is
+transition     an edge; its label is events, separated by ``\\n`` as two characters
+names          C identifiers; a comma in a state's name is read as ``_``
+=============  ===================================================================
+
+Unlike the kernel's generator, which lets one silently win: labels of parallel edges
+merge, and an automaton that is not deterministic, names a state that there is not, or has
+a state that is never reached is refused, with line and column of every fault.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rvfs.errors import ModelError
+from rvfs.model.automaton import Automaton, automaton
+from rvfs.model.graphviz import Default, Edge, Node, Scope, Statement, parse_graph, position
+
+INIT = "__init_"
+FINAL_SHAPES = ("doublecircle", "ellipse")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SEPARATOR = re.compile(r"\\n|\n")
+_HYBRID = re.compile(r";|\breset\s*\(|[<>=]")
+
+
+@dataclass(frozen=True, slots=True)
+class DotModel:
+    """What a DOT text holds. ``warnings`` are ``FILE:LINE:COLUMN: what`` (dead-end states)."""
+
+    automaton: Automaton
+    warnings: tuple[str, ...] = ()
+
+
+def parse_dot(text: str, *, file: str, name: str | None = None) -> DotModel:
+    """Read a model; without a name it is called as the file is, less its suffix.
+
+    Raises :class:`ModelError` for the first fault of the text; ``also`` has the others.
+    """
+    graph = parse_graph(text, file=file)
+    reading = _Reading(text, file)
+    if graph.kind != "digraph":
+        reading.fault(graph.place, "expected a digraph: transitions have a direction")
+    for statement in _flatten(graph.statements, {}):
+        reading.take(statement)
+    return reading.result(name or Path(file).stem)
+
+
+def _flatten(
+    statements: tuple[Statement, ...], defaults: Mapping[str, Mapping[str, str]]
+) -> Iterator[Node | Edge]:
+    """Nodes and edges in the order of the file, with the defaults of their scopes merged in."""
+    defaults = dict(defaults)
+    for statement in statements:
+        match statement:
+            case Scope(inner):
+                yield from _flatten(inner, defaults)
+            case Default(kind, attributes):
+                defaults[kind] = {**defaults.get(kind, {}), **attributes}
+            case Node(place, name, attributes):
+                yield Node(place, name, {**defaults.get("node", {}), **attributes})
+            case Edge(place, ends, attributes):
+                yield Edge(place, ends, {**defaults.get("edge", {}), **attributes})
+
+
+@dataclass(slots=True)
+class _State:
+    """A declared state: where, under which id, and its first shape."""
+
+    place: int
+    id: str
+    shape: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Transition:
+    place: int
+    source: str
+    event: str
+    target: str
+
+
+def _state_name(node_id: str) -> str:
+    return node_id.replace(",", "_")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Takes the statements one by one; keeps the faults, so that one run shows them all."""
+
+    text: str
+    file: str
+    states: dict[str, _State] = field(default_factory=dict)
+    initial: dict[str, int] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    faults: list[ModelError] = field(default_factory=list)
+
+    def fault(self, place: int, message: str) -> None:
+        line, column = position(self.text, place)
+        self.faults.append(ModelError(message, file=self.file, line=line, column=column))
+
+    def take(self, statement: Node | Edge) -> None:
+        if isinstance(statement, Edge):
+            self._take_edge(statement)
+        elif statement.name.startswith(INIT):
+            self._take_initial(statement.place, statement.name)
+        else:
+            self._take_state(statement)
+
+    def _take_initial(self, place: int, node_id: str) -> None:
+        self.initial.setdefault(_state_name(node_id.removeprefix(INIT)), place)
+
+    def _take_state(self, node: Node) -> None:
+        name = _state_name(node.name)
+        self._check_name(node.place, "state", name)
+        self._check_label(node, name)
+        shape = node.attributes.get("shape")
+        state = self.states.setdefault(name, _State(node.place, node.name, shape))
+        state.shape = state.shape or shape
+        if state.id != node.name:
+            self.fault(node.place, f'nodes "{state.id}" and "{node.name}" are both state {name}')
+
+    def _check_name(self, place: int, kind: str, name: str) -> bool:
+        good = _IDENTIFIER.fullmatch(name) is not None
+        if not good:
+            expected = f"expected the name of {'an' if kind[0] == 'e' else 'a'} {kind}"
+            self.fault(place, f"{expected} (letters, digits, _), found {name!r}")
+        return good
+
+    def _check_label(self, node: Node, name: str) -> None:
+        if "label" not in node.attributes:
+            return
+        label, *invariant = (part.strip() for part in _SEPARATOR.split(node.attributes["label"]))
+        if not label:
+            self.fault(node.place, f"the label of state {name} is empty; expected {name}")
+        elif invariant:
+            self._refuse_hybrid(node.place, f"state {name} has the invariant {invariant[0]!r}")
+        elif _state_name(label) != name:
+            self.fault(node.place, f"the label of state {name} is {label!r}; expected {name}")
+
+    def _refuse_hybrid(self, place: int, what: str) -> None:
+        self.fault(place, f"{what}: hybrid automata are not supported yet")
+
+    def _take_edge(self, edge: Edge) -> None:
+        if len(edge.ends) > 2:
+            chain = " -> ".join(edge.ends)
+            self.fault(edge.place, f"expected an edge from one state to one state, found {chain}")
+        elif edge.ends[0].startswith(INIT):
+            self._take_initial_edge(edge)
+        else:
+            self.edges.append(edge)
+
+    def _take_initial_edge(self, edge: Edge) -> None:
+        source, target = edge.ends
+        self._take_initial(edge.place, source)
+        named = source.removeprefix(INIT)
+        if target != named:
+            self.fault(edge.place, f"{source} leads to {target}; expected {named}")
+        if edge.attributes.get("label"):
+            self.fault(edge.place, f"the edge from {source} has a label, but starting is no event")
+
+    def result(self, name: str) -> DotModel:
+        """The automaton, once every statement was taken. Raises the first fault."""
+        initial = self._the_initial()
+        transitions = [t for edge in self.edges for t in self._transitions(edge)]
+        self._check_deterministic(transitions)
+        self._stop_on_faults()
+        self._check_reachable(initial, transitions)
+        self._stop_on_faults()
+        final = [s for s, state in self.states.items() if state.shape in FINAL_SHAPES]
+        table = [(t.source, t.event, t.target) for t in transitions]
+        model = automaton(name, initial, table, states=self.states, final=final)
+        return DotModel(model, tuple(self._dead_ends(transitions)))
+
+    def _the_initial(self) -> str:
+        for state, place in self.initial.items():
+            if state not in self.states:
+                self.fault(place, f"{INIT}{state} names the state {state}, which has no node")
+        first, *others = self.initial or {"": 0}
+        for other in others:
+            self.fault(self.initial[other], f"{first} is the initial state already, not {other}")
+        if not first:
+            expected = f'a node "{INIT}STATE" beside the node of that state'
+            self.faults.append(
+                ModelError(f"there is no initial state; expected {expected}", file=self.file)
+            )
+        return first
+
+    def _transitions(self, edge: Edge) -> Iterator[_Transition]:
+        source, target = map(_state_name, edge.ends)
+        unknown = {end: None for end in (source, target) if end not in self.states}
+        for end in unknown:
+            self.fault(edge.place, f"the edge names the state {end}, which has no node")
+        arrow = f"{source} -> {target}"
+        label = edge.attributes.get("label", "")
+        if not label.strip():
+            self.fault(edge.place, f"{arrow} has no label; expected its events")
+            return
+        for part in _SEPARATOR.split(label):
+            event = part.strip()
+            if _HYBRID.search(event):
+                self._refuse_hybrid(edge.place, f"{arrow} has the guard or reset {event!r}")
+            elif self._check_name(edge.place, "event", event):
+                yield _Transition(edge.place, source, event, target)
+
+    def _check_deterministic(self, transitions: list[_Transition]) -> None:
+        first: dict[tuple[str, str], _Transition] = {}
+        for other in transitions:
+            one = first.setdefault((other.source, other.event), other)
+            if one.target != other.target:
+                line, _ = position(self.text, one.place)
+                self.fault(
+                    other.place,
+                    f"not deterministic: event {other.event} leads from {other.source} to "
+                    f"{other.target}, but to {one.target} in line {line}",
+                )
+
+    def _check_reachable(self, initial: str, transitions: list[_Transition]) -> None:
+        reached, todo = {initial}, [initial]
+        while todo:
+            source = todo.pop()
+            new = {t.target for t in transitions if t.source == source} - reached
+            reached |= new
+            todo += new
+        for state, declared in self.states.items():
+            if state not in reached:
+                self.fault(declared.place, f"state {state} is never reached from {initial}")
+
+    def _dead_ends(self, transitions: list[_Transition]) -> Iterator[str]:
+        left = {t.source for t in transitions}
+        for name, state in self.states.items():
+            if name not in left:
+                line, column = position(self.text, state.place)
+                yield (
+                    f"{self.file}:{line}:{column}: warning: state {name} is a dead end: "
+                    "every event there is a violation"
+                )
+
+    def _stop_on_faults(self) -> None:
+        if self.faults:
+            first, *others = sorted(self.faults, key=lambda fault: (fault.line, fault.column))
+            first.also = tuple(others)
+            raise first
+
+
+def to_dot(model: Automaton) -> str:
+    """Canonical DOT: both of the kernel's parsers read it, Graphviz draws it.
+
+    :func:`parse_dot` makes an equal automaton of it.
+    """
+    init = f'"{INIT}{model.initial}"'
+    return "\n".join(
+        [
+            "digraph state_automaton {",
+            "\tcenter = true;",
+            '\tsize = "7,11";',
+            f'\t{{node [shape = plaintext, style = invis, label = ""] {init}}};',
+            *(f'\t{{node [shape = {_shape(model, s)}] "{s}"}};' for s in model.states),
+            f'\t{init} -> "{model.initial}";',
+            *(f'\t"{s}" [label = "{s}"{_color(model, s)}];' for s in model.states),
+            *(
+                f'\t"{source}" -> "{target}" [ label = "{label}" ];'
+                for (source, target), label in _labels(model).items()
+            ),
+            "\t{ rank = min ;",
+            f"\t\t{init};",
+            f'\t\t"{model.initial}";',
+            "\t}",
+            "}",
+            "",
+        ]
+    )
+
+
+def _shape(model: Automaton, state: str) -> str:
+    return "doublecircle" if state in model.final else "circle"
+
+
+def _color(model: Automaton, state: str) -> str:
+    return ", color = green3" if state in model.final else ""
+
+
+def _labels(model: Automaton) -> dict[tuple[str, str], str]:
+    """(from, to) → the events between them, in the order of the table."""
+    labels: dict[tuple[str, str], str] = {}
+    for source in model.states:
+        for event in model.events:
+            target = model.next_state(source, event)
+            if target is not None:
+                edge = source, target
+                labels[edge] = f"{labels[edge]}\\n{event}" if edge in labels else event
+    return labels
