@@ -1,0 +1,305 @@
+"""The engine against a naive model: any monitor, any events, any cut into batches."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rvfs.engine
+from rvfs import _stepper
+from rvfs.engine import MAX_PID, Engine, compile_monitor
+from rvfs.errors import InvalidInput, UnknownName
+from rvfs.event import Batch, Transition, Verdict, batch_of
+from rvfs.model.automaton import Automaton, automaton
+from rvfs.model.filter import parse_filter
+from rvfs.monitor import Binding, Entry, Monitor, Scope
+from rvfs.tracepoint import Tracepoint, Vocabulary, catalogue
+
+from .naive import CONDITIONS, Event, Naive
+
+VOCABULARY = Vocabulary()
+for _tracepoint in catalogue():
+    VOCABULARY.add(_tracepoint)
+
+SWITCH, WAKEUP = "sched:sched_switch", "sched:sched_wakeup"
+FORK, EXIT, IRQ = "sched:sched_process_fork", "sched:sched_process_exit", "irq:irq_handler_entry"
+RESCHED = "sched:sched_set_need_resched_tp"
+
+#: tracepoint → (fields that name a task, fields that name a CPU)
+KEYS = {
+    SWITCH: (["prev_pid", "next_pid"], []),
+    WAKEUP: (["pid"], ["target_cpu"]),
+    FORK: (["parent_pid", "child_pid"], []),
+    EXIT: (["pid"], []),
+    IRQ: ([], []),
+    RESCHED: (["pid"], ["cpu"]),
+}
+
+
+# -- what hypothesis draws -------------------------------------------------------------------
+
+
+@st.composite
+def automata(draw: st.DrawFn) -> Automaton:
+    states = "abcd"[: draw(st.integers(1, 4))]
+    events = "xyz"[: draw(st.integers(1, 3))]
+    edges = [
+        (state, event, target)
+        for state, event in itertools.product(states, events)
+        if (target := draw(st.sampled_from([*states, None]))) is not None
+    ] or [("a", "x", "a")]
+    return automaton("m", "a", edges, states=states)
+
+
+@st.composite
+def monitors(draw: st.DrawFn) -> Monitor:
+    model = draw(automata())
+    scope = draw(st.sampled_from(Scope))
+    return Monitor(
+        "m", "any", scope, model, tuple(draw(st.lists(bindings(model, scope), max_size=6)))
+    )
+
+
+@st.composite
+def bindings(draw: st.DrawFn, model: Automaton, scope: Scope) -> Binding:
+    tracepoint = draw(st.sampled_from(list(KEYS)))
+    tasks, cpus = KEYS[tracepoint]
+    fields = VOCABULARY[VOCABULARY.number(tracepoint)].by_name
+    conditions = [c for c in CONDITIONS if parse_filter(c).fields <= fields.keys()]
+    when = draw(st.sampled_from([None, *conditions]))
+    return Binding(
+        tracepoint,
+        draw(st.sampled_from(model.events)),
+        draw(st.sampled_from(Entry)),
+        draw(st.sampled_from([None, *tasks])) if scope is Scope.TASK else None,
+        draw(st.sampled_from([None, *cpus])),
+        None if when is None else parse_filter(when),
+    )
+
+
+pids = st.integers(0, 3)
+cpus = st.integers(0, 2)
+comms = st.sampled_from([b"rt1", b"rtk", b"sh"])
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "prev_state": st.sampled_from([0, 1, 2, 0x20, 0x100, 0x101]),
+    "prio": st.sampled_from([50, 120]),
+    "next_prio": st.sampled_from([50, 120]),
+    "cpu": cpus,
+    "target_cpu": cpus,
+}
+
+
+def values_of(tracepoint: Tracepoint) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {f.name: FIELDS.get(f.name, comms if f.is_string else pids) for f in tracepoint.fields}
+    )
+
+
+@st.composite
+def events(draw: st.DrawFn) -> Event:
+    name = draw(st.sampled_from(list(KEYS)))
+    return name, 0, draw(cpus), draw(pids), draw(values_of(VOCABULARY[VOCABULARY.number(name)]))
+
+
+# -- the verbs ---------------------------------------------------------------------------------
+
+
+def to_batch(found: list[Event]) -> Batch:
+    return batch_of(
+        [(VOCABULARY.number(name), time, cpu, pid, f) for name, time, cpu, pid, f in found]
+    )
+
+
+def naive_key(key: Any, scope: Scope) -> Any:
+    if scope is not Scope.TASK:
+        return None
+    return 0 if isinstance(key, tuple) else key
+
+
+def run(monitor: Monitor, found: list[Event], cuts: list[int]) -> tuple[list[Any], list[Any]]:
+    engine = Engine(VOCABULARY)
+    engine.add(monitor)
+    engine.observe("m", on=True)
+    verdicts: list[Any] = []
+    transitions: list[Any] = []
+    for start, stop in itertools.pairwise([0, *sorted(cuts), len(found)]):
+        seen: list[Transition] = []
+        verdicts += [
+            (start + verdict.position, verdict.key, verdict.state, verdict.event)
+            for verdict in engine.step(to_batch(found)[start:stop], seen)
+        ]
+        transitions += [(s.key, s.state, s.event, s.next_state, s.final) for s in seen]
+    return verdicts, transitions
+
+
+def run_naive(monitor: Monitor, found: list[Event]) -> tuple[list[Any], list[Any]]:
+    naive = Naive(monitor)
+    verdicts = [
+        (position, naive_key(key, monitor.scope), state, event)
+        for position, one in enumerate(found)
+        for key, state, event in naive.step(one)
+    ]
+    return verdicts, [(naive_key(k, monitor.scope), *rest) for k, *rest in naive.transitions]
+
+
+# -- the rules ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interpreted", [False, True], ids=["chosen", "interpreted"])
+@given(data=st.data())
+def test_any_monitor_judges_any_events_as_the_naive_model_does(
+    interpreted: bool, data: st.DataObject
+) -> None:
+    monitor = data.draw(monitors())
+    found = data.draw(st.lists(events(), max_size=25))
+    cuts = data.draw(st.lists(st.integers(0, len(found)), max_size=3))
+    with pytest.MonkeyPatch.context() as patch:
+        if interpreted:
+            patch.setattr(rvfs.engine, "run_stepper", _stepper.interpreted_step)
+        assert run(monitor, found, cuts) == run_naive(monitor, found)
+
+
+PINGPONG = automaton("m", "off", [("off", "on", "on"), ("on", "off", "off")])
+
+
+def per_task(*bindings: Binding) -> Monitor:
+    return Monitor("m", "any", Scope.TASK, PINGPONG, bindings)
+
+
+def wakeup(pid: int, *, cpu: int = 0, current: int = 9) -> Event:
+    fields = {"comm": b"task", "pid": pid, "prio": 120, "target_cpu": 0}
+    return WAKEUP, 7_000, cpu, current, fields
+
+
+def resched(pid: int, cpu: int) -> Event:
+    return RESCHED, 0, 0, 9, {"comm": b"task", "pid": pid, "cpu": cpu, "tif": 3}
+
+
+def judge(monitor: Monitor, *found: Event) -> list[Verdict]:
+    engine = Engine(VOCABULARY)
+    engine.add(monitor)
+    return engine.step(to_batch(list(found)))
+
+
+START_ON = Binding(WAKEUP, "on", Entry.START_RUN, "pid")
+
+
+def test_a_verdict_says_when_where_who_and_why() -> None:
+    (verdict,) = judge(per_task(START_ON), wakeup(5), wakeup(5, cpu=1))
+    assert verdict == Verdict(
+        monitor="m", time=7_000, cpu=1, pid=9, current="<...>", key=5, comm="task",
+        state="on", event="on", position=1,
+    )  # fmt: skip
+    assert verdict.message == "rv: monitor m does not allow event on on state on\n"
+
+
+def test_a_violation_leaves_the_instance_unmonitored_until_the_next_start() -> None:
+    handle = Binding(EXIT, "off", Entry.HANDLE)
+    monitor = Monitor("m", "any", Scope.GLOBAL, PINGPONG, (
+        Binding(WAKEUP, "on", Entry.START_RUN), handle,
+    ))  # fmt: skip
+    dead: Event = (EXIT, 0, 0, 9, {"comm": b"x", "pid": 1, "prio": 1})
+    verdicts = judge(monitor, wakeup(1), wakeup(1), dead, dead, wakeup(1), wakeup(1))
+    assert [verdict.position for verdict in verdicts] == [1, 5]
+
+
+def test_idle_tasks_share_pid_0_and_are_one_task_per_cpu() -> None:
+    monitor = per_task(Binding(RESCHED, "on", Entry.START_RUN, "pid", "cpu"))
+    assert not judge(monitor, resched(0, 0), resched(0, 1))
+    (verdict,) = judge(monitor, resched(0, 1), resched(0, 1))
+    assert verdict.key == 0
+
+
+def test_a_fork_starts_a_new_instance_whoever_had_the_pid_before() -> None:
+    fork: Event = (
+        FORK, 0, 0, 9,
+        {"parent_comm": b"p", "parent_pid": 9, "child_comm": b"c", "child_pid": 5},
+    )  # fmt: skip
+    assert not judge(per_task(START_ON), wakeup(5), fork, wakeup(5))
+
+
+@pytest.mark.parametrize("state", [0x10, 0x20])
+def test_a_dead_task_s_last_switch_frees_its_instance(state: int) -> None:
+    last: Event = (
+        SWITCH, 0, 0, 5,
+        {"prev_comm": b"d", "prev_pid": 5, "prev_prio": 1, "prev_state": state,
+         "next_comm": b"i", "next_pid": 0, "next_prio": 1},
+    )  # fmt: skip
+    assert not judge(per_task(START_ON), wakeup(5), last, wakeup(5))
+
+
+def test_exit_frees_the_instance() -> None:
+    gone: Event = (EXIT, 0, 0, 5, {"comm": b"x", "pid": 5, "prio": 1})
+    assert not judge(per_task(START_ON), wakeup(5), gone, wakeup(5))
+
+
+@pytest.mark.parametrize("pid", [-1, MAX_PID + 1])
+def test_an_impossible_pid_is_dropped_and_counted(pid: int) -> None:
+    engine = Engine(VOCABULARY)
+    engine.add(per_task(START_ON))
+    assert engine.step(to_batch([wakeup(pid), wakeup(pid)])) == []
+    assert engine.dropped == 2
+
+
+def test_the_largest_pid_is_an_instance() -> None:
+    (verdict,) = judge(per_task(START_ON), wakeup(MAX_PID), wakeup(MAX_PID))
+    assert verdict.key == MAX_PID
+
+
+@pytest.mark.parametrize(
+    ("scope", "judged_on"), [(Scope.CPU, [0]), (Scope.GLOBAL, []), (Scope.TASK, [])]
+)
+def test_no_instance_is_judged_on_a_gap(scope: Scope, judged_on: list[int]) -> None:
+    """Lost on CPU 1: only the instance of another CPU still knows its state."""
+    task = "pid" if scope is Scope.TASK else None
+    binding = Binding(WAKEUP, "on", Entry.START_RUN, task)
+    engine = Engine(VOCABULARY)
+    engine.add(Monitor("m", "any", scope, PINGPONG, (binding,)))
+    both = to_batch([wakeup(5, cpu=0), wakeup(6, cpu=1)])
+    engine.step(both if scope is not Scope.GLOBAL else both[:1])
+    after_gap = Batch(both.tp, both.time, both.cpu, both.pid, both.fields, lost={1: 3})
+    verdicts = engine.step(after_gap if scope is not Scope.GLOBAL else after_gap[:1])
+    assert [verdict.cpu for verdict in verdicts] == judged_on
+
+
+def test_verdicts_of_several_monitors_come_in_the_order_of_events() -> None:
+    engine = Engine(VOCABULARY)
+    for name in ("late", "early"):
+        engine.add(Monitor(name, "any", Scope.TASK, PINGPONG, (START_ON,)))
+    found = [(v.position, v.monitor) for v in engine.step(to_batch([wakeup(5)] * 4))]
+    assert found == [(1, "late"), (1, "early"), (3, "late"), (3, "early")]
+
+
+def test_only_what_the_monitors_need_is_wanted() -> None:
+    engine = Engine(VOCABULARY)
+    engine.add(Monitor("m", "any", Scope.CPU, PINGPONG, (Binding(IRQ, "on"),)))
+    assert engine.wanted() == {VOCABULARY.number(IRQ): frozenset()}
+    engine.remove("m")
+    assert engine.wanted() == {}
+
+
+def test_a_tracepoint_that_nobody_knows_is_missing_not_an_error() -> None:
+    monitor = Monitor("m", "any", Scope.CPU, PINGPONG, (Binding("no:such", "on"),))
+    assert compile_monitor(monitor, VOCABULARY).missing == ("no:such",)
+
+
+BAD: list[tuple[Callable[[], Monitor], type[Exception], str]] = [
+    (lambda: Monitor("box", "a container"), InvalidInput, "container"),
+    (lambda: per_task(Binding(WAKEUP, "on", task="pod")), UnknownName, "'pod'"),
+    (lambda: per_task(Binding(WAKEUP, "on", task="comm")), InvalidInput, "not a key"),
+    (lambda: per_task(Binding(WAKEUP, "on", when=parse_filter("pod == 1"))), UnknownName, "'pod'"),
+    (lambda: per_task(Binding(WAKEUP, "on", when=parse_filter("comm == 1"))), InvalidInput, "text"),
+    (lambda: per_task(Binding(WAKEUP, "on", when=parse_filter('pid == "1"'))),
+     InvalidInput, "number"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "error", "says"), BAD)
+def test_a_monitor_that_cannot_run_is_refused_with_the_reason(
+    build: Callable[[], Monitor], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        compile_monitor(build(), VOCABULARY)
