@@ -22,6 +22,7 @@ Below the rim everything raises from this tree. ``fs.py`` turns it into an errno
 """
 
 import errno
+from collections.abc import Iterable
 
 
 class RvfsError(Exception):
@@ -54,6 +55,13 @@ class ModelError(InvalidInput):
         self.message, self.file, self.line, self.column = message, file, line, column
         place = file + (f":{line}" if line else "") + (f":{column}" if line and column else "")
         super().__init__(f"{place}: {message}")
+
+    @classmethod
+    def first_of(cls, faults: Iterable["ModelError"]) -> "ModelError":
+        """The fault that stands first in the text, with the others in its ``also``."""
+        first, *others = sorted(faults, key=lambda fault: (fault.line, fault.column))
+        first.also = tuple(others)
+        return first
 
 
 class AlreadyRegistered(RvfsError):

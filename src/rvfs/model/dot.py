@@ -247,9 +247,7 @@ class _Reading:
 
     def _stop_on_faults(self) -> None:
         if self.faults:
-            first, *others = sorted(self.faults, key=lambda fault: (fault.line, fault.column))
-            first.also = tuple(others)
-            raise first
+            raise ModelError.first_of(self.faults)
 
 
 def to_dot(model: Automaton) -> str:

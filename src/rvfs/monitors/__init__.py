@@ -1,0 +1,226 @@
+"""Monitors as data: one folder each, ``NAME/NAME.dot`` (the model) and ``NAME/NAME.toml``.
+
+A container is a folder whose ``NAME.toml`` lists ``children``, which are folders in it, as
+in tracefs. The shipped monitors lie beside this file. They, those of ``--monitors DIR``
+and those of plug-in packages are all read by :func:`load_monitor`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata, resources
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePath
+
+from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
+from rvfs.model.automaton import Automaton
+from rvfs.model.dot import DotModel, parse_dot
+from rvfs.monitor import Monitor
+from rvfs.monitors.bindings import Bindings, read_bindings
+from rvfs.tracepoint import Vocabulary, catalogue
+
+#: The shipped top-level monitors in the order of registration.
+SHIPPED = ("wip", "wwnr", "sched")
+#: Entry points of this group load to a folder of monitor folders.
+PLUGIN_GROUP = "rvfs.monitors"
+#: What a model file may be, and what reads it.
+READERS: Mapping[str, Callable[..., DotModel]] = {".dot": parse_dot, ".gv": parse_dot}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A monitor, the children of a container in the order of registration, and warnings."""
+
+    monitor: Monitor
+    children: tuple["Loaded", ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator["Loaded"]:
+        """This one and all below it."""
+        yield self
+        for child in self.children:
+            yield from child
+
+
+def available(folder: Path | None = None) -> tuple[Loaded, ...]:
+    """What this rvfs has: shipped, of plug-ins, and of ``--monitors DIR``, in this order.
+
+    Raises :class:`AlreadyRegistered` for a name that comes twice.
+    """
+    found = (*shipped(), *plugins(), *(from_folder(folder) if folder else ()))
+    seen = set[str]()
+    for loaded in (inner for outer in found for inner in outer):
+        if loaded.monitor.name in seen:
+            raise AlreadyRegistered(f"there is more than one monitor {loaded.monitor.name}")
+        seen.add(loaded.monitor.name)
+    return found
+
+
+@functools.cache
+def shipped() -> tuple[Loaded, ...]:
+    """The monitors that come with rvfs, in the order of registration."""
+    root = resources.files("rvfs.monitors")
+    return tuple(load_monitor(root / name) for name in SHIPPED)
+
+
+def plugins() -> tuple[Loaded, ...]:
+    """The monitors of installed plug-in packages, by the names of their entry points.
+
+    Raises :class:`InvalidInput` naming the plug-in that cannot be loaded.
+    """
+    points = sorted(metadata.entry_points(group=PLUGIN_GROUP), key=lambda point: point.name)
+    return tuple(loaded for point in points for loaded in _plugin(point))
+
+
+def _plugin(point: metadata.EntryPoint) -> tuple[Loaded, ...]:
+    try:
+        folder = point.load()
+    except Exception as error:
+        # A stranger's code: whatever it raises is news for a person, not a traceback.
+        raise InvalidInput(
+            f"plug-in {point.name} ({point.value}) cannot be loaded: {error!r}"
+        ) from error
+    return from_folder(Path(folder) if isinstance(folder, str | PurePath) else folder)
+
+
+def from_folder(folder: Traversable) -> tuple[Loaded, ...]:
+    """The monitors of a folder of monitor folders, in the order of their names.
+
+    Raises :class:`InvalidInput` when there are none, :class:`ModelError` when one is wrong.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder} is not a folder of monitors")
+    monitors = tuple(load_monitor(folder / name) for name in _folders(folder))
+    if not monitors:
+        raise InvalidInput(f"{folder} holds no monitor; expected NAME/NAME.toml in it")
+    return monitors
+
+
+def load_monitor(folder: Traversable, vocabulary: Vocabulary | None = None) -> Loaded:
+    """The monitor of one folder, with its children.
+
+    Fields are checked against the vocabulary (the catalogue of rvfs if there is none given).
+    Raises :class:`ModelError` with file and line.
+    """
+    vocabulary = _catalogue() if vocabulary is None else vocabulary
+    sheet = folder / f"{folder.name}.toml"
+    bindings = read_bindings(_text(sheet), file=str(sheet))
+    models = sorted(entry.name for entry in _entries(folder) if _is_model(entry.name))
+    if bindings.children is not None:
+        return _container(folder, bindings, bindings.children, models, vocabulary)
+    if len(models) != 1 or PurePath(models[0]).stem != folder.name:
+        found = ", ".join(models) or "none"
+        raise ModelError(
+            f"expected one model file, {folder.name}.dot, found {found}", file=str(folder)
+        )
+    parsed = _parse(folder / models[0])
+    monitor = bindings.monitor(folder.name, parsed.automaton, vocabulary)
+    return Loaded(monitor, (), (*parsed.warnings, *bindings.warnings(vocabulary)))
+
+
+def _container(
+    folder: Traversable,
+    bindings: Bindings,
+    names: tuple[str, ...],
+    models: list[str],
+    vocabulary: Vocabulary,
+) -> Loaded:
+    sheet = bindings.sheet
+    if models:
+        sheet.fault(f"a container has no model, but there is {models[0]}", "children")
+    for name in sorted(set(_folders(folder)) ^ set(names)):
+        problem = "is not among the children" if name not in names else "is no folder here"
+        sheet.fault(f"{name} {problem}", "children")
+    monitor = bindings.monitor(folder.name, None, vocabulary)
+    children = tuple(load_monitor(folder / name, vocabulary) for name in names)
+    for child in children:
+        if child.monitor.is_container:
+            sheet.fault(f"{child.monitor.name} is a container in a container", "children")
+    sheet.stop()
+    return Loaded(monitor, children)
+
+
+def load_model(path: Path) -> DotModel:
+    """A lone model file. Raises :class:`ModelError`."""
+    if not _is_model(path.name):
+        raise ModelError(f"not a model file; expected {' or '.join(READERS)}", file=str(path))
+    return _parse(path)
+
+
+def load_model_file(path: Path) -> Monitor:
+    """A lone model file as a monitor.
+
+    Its bindings are those of the ``.toml`` of the same name beside it; without one, those of
+    the shipped monitor of the same name. Raises :class:`ModelError`.
+    """
+    model = load_model(path).automaton
+    sheet = path.with_suffix(".toml")
+    if sheet.is_file():
+        bindings = read_bindings(_text(sheet), file=str(sheet))
+        if bindings.children is not None:
+            raise ModelError(f"{path} is a model, so these cannot be children", file=str(sheet))
+        return bindings.monitor(model.name, model, _catalogue())
+    return _with_shipped_bindings(path, model)
+
+
+def _with_shipped_bindings(path: Path, model: Automaton) -> Monitor:
+    expected = (
+        f"expected {path.with_suffix('.toml')} with a description, a scope and an [[on]] table "
+        f"(tracepoint, event) for each of: {', '.join(model.events)}"
+    )
+    try:
+        monitor = shipped_monitor(model.name).monitor
+        if monitor.is_container:
+            raise UnknownName(f"{model.name} is a container")
+        return dataclasses.replace(monitor, model=model)
+    except UnknownName as error:
+        raise ModelError(f"no bindings fit: {error}; {expected}", file=str(path)) from None
+
+
+def shipped_monitor(name: str) -> Loaded:
+    """A shipped monitor by its name, ``sco`` or ``sched:sco``. Raises :class:`UnknownName`."""
+    for outer in shipped():
+        for loaded in outer:
+            own = loaded.monitor.name
+            if name == own or (loaded is not outer and name == f"{outer.monitor.name}:{own}"):
+                return loaded
+    raise UnknownName(f"there is no shipped monitor {name}")
+
+
+def _is_model(name: str) -> bool:
+    return PurePath(name).suffix in READERS
+
+
+def _parse(path: Traversable) -> DotModel:
+    stem, suffix = PurePath(path.name).stem, PurePath(path.name).suffix
+    return READERS[suffix](_text(path), file=str(path), name=stem)
+
+
+def _text(path: Traversable) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"not UTF-8 text at byte {error.start}", file=str(path)) from None
+    except OSError as error:
+        raise ModelError(error.strerror or "cannot be read", file=str(path)) from None
+
+
+def _folders(folder: Traversable) -> list[str]:
+    names = (entry.name for entry in _entries(folder) if entry.is_dir())
+    return sorted(name for name in names if name[0] not in "._")
+
+
+def _entries(folder: Traversable) -> list[Traversable]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ModelError(error.strerror or "cannot be listed", file=str(folder)) from None
+
+
+@functools.cache
+def _catalogue() -> Vocabulary:
+    vocabulary = Vocabulary()
+    for tracepoint in catalogue():
+        vocabulary.add(tracepoint)
+    return vocabulary
