@@ -26,7 +26,9 @@ def load_interpreted() -> ModuleType:
 
 def interpreted_step(*buffers: Any) -> int:
     """:func:`step`, interpreted. Plain memory views index faster than numpy arrays do."""
-    return _interpreted(*(b if b is None or isinstance(b, int) else memoryview(b) for b in buffers))
+    views = (b if b is None or isinstance(b, int) else memoryview(b) for b in buffers)
+    found: int = _interpreted(*views)
+    return found
 
 
 _interpreted = load_interpreted().step
@@ -34,6 +36,13 @@ _interpreted = load_interpreted().step
 if PURE:
     step = interpreted_step
 else:
-    from rvfs._stepper._step import step
+    from rvfs._stepper import _step
+
+    if _step.__file__.endswith(".py"):
+        raise ImportError(
+            "rvfs: the compiled stepper is missing; build it with 'pip install .' "
+            "or set RVFS_PURE=1 to do without"
+        )
+    step = _step.step
 
 __all__ = ["PURE", "interpreted_step", "step"]

@@ -1,9 +1,6 @@
 cimport cython
 from libc.stdint cimport int16_t, int64_t
 
-@cython.boundscheck(False)
-@cython.wraparound(False)
-@cython.initializedcheck(False)
 @cython.locals(
     found=Py_ssize_t, observed=bint, i=Py_ssize_t, letter=Py_ssize_t, slot=Py_ssize_t,
     row=Py_ssize_t, following=int16_t,
