@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import MappingProxyType
 
-from rvfs.engine import Engine, Program
+from rvfs.engine import Engine
 from rvfs.errors import AlreadyRegistered, Busy, CannotMake, InvalidInput, UnknownName
 from rvfs.monitor import Monitor, Scope, check_name
+from rvfs.program import Program
 from rvfs.reactors import Reactor
 from rvfs.reactors.nop import Nop
 from rvfs.trace import Trace, event_tracepoints

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 import rvfs.engine
 from rvfs import _stepper
-from rvfs.engine import MAX_PID, Engine, compile_monitor
+from rvfs.engine import Engine
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.event import Batch, Transition, Verdict, batch_of
 from rvfs.model.automaton import Automaton, automaton
 from rvfs.model.filter import parse_filter
 from rvfs.monitor import Binding, Entry, Monitor, Scope
+from rvfs.program import MAX_PID, compile_monitor
 from rvfs.tracepoint import Tracepoint, Vocabulary, catalogue
 
 from .naive import CONDITIONS, Event, Naive
