@@ -28,13 +28,15 @@ Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, Column]
 
 _GRAMMAR = r"""
-?either: both ("||" both)*
-?both: term ("&&" term)*
+?either: both (_OR both)*
+?both: term (_AND term)*
 ?term: "!" term           -> negation
      | "(" either ")"
      | NAME OPERATOR value -> comparison
 value: NUMBER -> number
      | STRING -> string
+_OR: "||"
+_AND: "&&"
 NAME: /[A-Za-z_]\w*/
 OPERATOR: "==" | "!=" | "<=" | ">=" | "<" | ">" | "&" | "~"
 NUMBER: /-?(0[xX][0-9a-fA-F]+|\d+)/
@@ -45,9 +47,15 @@ STRING: /"[^"\n]*"/ | /'[^'\n]*'/
 _NUMERIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "&": lambda column, mask: (column & mask) != 0,
+    "&": lambda column, mask: (column & _bits(mask, column.dtype)) != 0,
 }  # fmt: skip
 _TEXTUAL = ("==", "!=", "~")
+#: What the grammar's terminals are called in an error.
+_EXPECTED: Mapping[str, str] = {
+    "NAME": "a field", "LPAR": "'('", "BANG": "'!'",
+    "OPERATOR": "one of == != < <= > >= & ~", "NUMBER": "a number", "STRING": "a quoted text",
+    "RPAR": "')'", "_AND": "'&&'", "_OR": "'||'", "$END": "the end",
+}  # fmt: skip
 
 _Test = Callable[[Columns], Mask]
 
@@ -75,6 +83,11 @@ class Filter:
         return hash(self.text)
 
 
+def _bits(mask: int, dtype: npt.DTypeLike) -> Any:
+    """The mask as the column's type has it: 64 bits are 64 bits, with a sign or without."""
+    return np.array(mask & (2**64 - 1), np.uint64).astype(dtype)
+
+
 def _compare_text(column: Column, sign: str, text: str) -> Mask:
     if sign == "~":
         matches = re.compile(fnmatch.translate(text)).match
@@ -94,7 +107,10 @@ class _Compile(lark.Transformer[lark.Token, _Test]):
         self.strings: set[str] = set()
 
     def number(self, token: lark.Token) -> int:
-        return int(token, 0) if token.lower().lstrip("-").startswith("0x") else int(token)
+        value = int(token, 16) if "x" in token.lower() else int(token)
+        if not -(2**63) <= value < 2**64:
+            raise InvalidInput(f"{token} does not fit in 64 bits")
+        return value
 
     def string(self, token: lark.Token) -> str:
         return str(token[1:-1])
@@ -135,7 +151,22 @@ def parse_filter(text: str, *, file: str = "<filter>") -> Filter:
     except lark.exceptions.VisitError as error:
         raise ModelError(f"{error.orig_exc} in {text!r}", file=file) from None
     except lark.exceptions.UnexpectedInput as error:
-        raise ModelError(
-            f"cannot read the condition {text!r} at column {error.column}", file=file
-        ) from None
+        raise ModelError(_explain(text, error), file=file) from None
+    except RecursionError:
+        raise ModelError(f"the condition {text[:20]!r}… is nested too deeply", file=file) from None
     return Filter(text, frozenset(compiler.fields), frozenset(compiler.strings), test)
+
+
+def _explain(text: str, error: lark.exceptions.UnexpectedInput) -> str:
+    wanted: set[str] = set()
+    column = error.column
+    if isinstance(error, lark.UnexpectedToken):
+        wanted = error.accepts or error.expected
+        if error.token.type == "$END":
+            column = len(text) + 1  # lark names the last token
+    elif isinstance(error, lark.UnexpectedCharacters):
+        wanted = error.allowed
+    expected = " or ".join(says for name, says in _EXPECTED.items() if name in wanted)
+    return (
+        f"cannot read the condition {text!r} at column {column}: expected {expected or 'the end'}"
+    )

@@ -12,6 +12,7 @@ furthest place that any rule got to, and what the rules wanted to see there.
 import functools
 import importlib.util
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -180,11 +181,14 @@ class _Grammar:
 
 def _private_copy(name: str) -> ModuleType:
     """A second, unshared instance of a module: whoever else uses it notices nothing."""
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with warnings.catch_warnings():
+        # pydot 4.0 spells pyparsing's names as of old, and newer pyparsings say so.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     return module
 
 
