@@ -1,0 +1,124 @@
+"""Replay of recordings: ftrace text and ``trace.dat``, as fast as it goes or in recorded time."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from mmap import ACCESS_READ, mmap
+from typing import Any
+
+from rvfs.errors import TraceError
+from rvfs.event import Batch
+from rvfs.source import Wanted
+from rvfs.source.dat_reader import DatReader
+from rvfs.source.ftrace_text import TextReader
+from rvfs.source.reader import Reader
+from rvfs.source.ring_buffer import Span
+from rvfs.source.trace_dat import MAGIC, read_recording
+from rvfs.tracepoint import Vocabulary
+
+#: What people hand over by mistake, by its first bytes.
+OTHER_KINDS: Mapping[bytes, str] = {
+    b"\xfd7zXZ\0": "compressed with xz: unpack it first (xz -dk)",
+    b"\x1f\x8b": "compressed with gzip: unpack it first (gzip -dk)",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first (zstd -dk)",
+    b"BZh": "compressed with bzip2: unpack it first (bzip2 -dk)",
+    b"PERFILE2": "a perf.data file, not a trace.dat",
+    b"\x7fELF": "a program, not a recording",
+}
+
+
+def map_file(path: str) -> mmap:
+    """The bytes of a regular file. Raises :class:`TraceError` for what is none, or is empty."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise TraceError("not a regular file", file=path)
+            if not status.st_size:
+                raise TraceError("the file is empty", file=path, offset=0)
+            return mmap(descriptor, status.st_size, access=ACCESS_READ)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise TraceError(getattr(error, "strerror", None) or str(error), file=path) from None
+
+
+def open_reader(path: str, vocabulary: Vocabulary) -> Reader[Any]:
+    """The reader for the recording at ``path``, told by its first bytes.
+
+    A ``trace.dat`` puts its own formats into the vocabulary. Raises :class:`TraceError`.
+    """
+    buffer = map_file(path)
+    head = buffer[: len(MAGIC)]
+    for magic, kind in OTHER_KINDS.items():
+        if head.startswith(magic):
+            raise TraceError(kind, file=path, offset=0)
+    if head[:3] == MAGIC[:3]:
+        try:
+            recording = read_recording(buffer, path)
+        except OSError as error:  # no room for the decompressed pages
+            raise TraceError(f"cannot unpack: {error.strerror}", file=path) from None
+        if recording.text is None:
+            return DatReader(recording, path, vocabulary)
+        return TextReader(recording.buffer, recording.text, path, vocabulary, recording.comms)
+    return TextReader(buffer, Span(0, 0, len(buffer), 0), path, vocabulary, {})
+
+
+class Replay:
+    """A :class:`rvfs.source.Source` over the recording at ``path``.
+
+    Without ``speed`` events come as fast as they are read; with it, an event comes when as
+    much time has passed on ``clock`` (seconds) as in the recording, divided by ``speed``,
+    counted from the first read.
+    """
+
+    def __init__(
+        self, path: str, vocabulary: Vocabulary, *, speed: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):  # fmt: skip
+        self.name = f"replay {path}"
+        self._reader = open_reader(path, vocabulary)
+        self.cpus = self._reader.cpus
+        self._speed, self._clock = speed, clock
+        self._began: tuple[float, int] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or could not be judged; grows until the end."""
+        return self._reader.notes
+
+    @property
+    def done(self) -> float:
+        """How much of the recording was read, from 0 to 1."""
+        return self._reader.done
+
+    def subscribe(self, wanted: Wanted) -> None:
+        self._reader.subscribe(wanted)
+
+    def read(self, limit: int) -> Batch | None:
+        return self._reader.read(limit, self._now() if self._speed else None)
+
+    async def wait(self) -> None:
+        import trio  # here, so that who only reads does not load it
+
+        await trio.sleep(self.delay())
+
+    def delay(self) -> float:
+        """Seconds until a read may have events."""
+        if not self._speed:
+            return 0
+        due = self._reader.due()
+        return 0 if due is None else max((due - self._now()) / 1e9 / self._speed, 0)
+
+    def _now(self) -> int:
+        """The time of the recording, in ns, that the clock stands at."""
+        assert self._speed
+        if self._began is None:
+            self._began = self._clock(), self._reader.due() or 0
+        start, first = self._began
+        return first + int((self._clock() - start) * self._speed * 1e9)
+
+    def close(self) -> None:
+        self._reader.close()

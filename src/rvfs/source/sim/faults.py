@@ -1,0 +1,134 @@
+"""Faults: which monitor is to report, how often, and when its next violation is due.
+
+A rate is in violations per second of simulated time. Each fault has random times of its
+own; when one has come, the fault waits for the next occasion of its kind (:data:`OCCASIONS`),
+so that the violation shows. Where occasions are rarer than the rate wants, each is taken.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from rvfs.errors import InvalidInput, UnknownName
+
+SECOND = 1_000_000_000
+
+#: monitor → (what its fault needs, violations that one fault makes).
+#: ``task``: a task runs; ``slept``: one that has slept in state S since the last such fault
+#: (nothing else starts wwnr); ``sleep``: a task goes to sleep; ``wake``: a task is woken.
+OCCASIONS = {
+    "wip": ("wake", 1),
+    "wwnr": ("slept", 1),
+    "sco": ("task", 1),
+    "snroc": ("wake", 1),
+    "scpd": ("task", 1),
+    "snep": ("task", 2),
+    "sts": ("task", 1),
+    "nrp": ("task", 1),
+    "sssw": ("sleep", 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``rate`` violations of ``monitor`` per second of simulated time.
+
+    Raises :class:`UnknownName` for a monitor that has no faults, :class:`InvalidInput` for a
+    rate that is not a positive number.
+    """
+
+    monitor: str
+    rate: float
+
+    def __post_init__(self) -> None:
+        if self.monitor not in OCCASIONS:
+            raise UnknownName(
+                f"the simulation has no fault for monitor {self.monitor!r} "
+                f"(it has: {', '.join(OCCASIONS)})"
+            )
+        if not (self.rate > 0 and math.isfinite(self.rate)):
+            raise InvalidInput(
+                f"fault {self.monitor}: the rate must be a positive number, not {self.rate:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A violation that was planted: what the verdict of ``monitor`` must be.
+
+    ``time`` in ns of the simulated clock; ``key`` the pid of a per-task monitor's instance,
+    None for a per-CPU monitor.
+    """
+
+    monitor: str
+    time: int
+    cpu: int
+    key: int | None
+    event: str
+
+
+def parse_fault(text: str) -> Fault:
+    """``wwnr:10`` → ten violations of wwnr a second. Raises :class:`InvalidInput`."""
+    monitor, colon, rate = text.strip().rpartition(":")
+    if not colon:
+        raise InvalidInput(f"fault {text!r} is not of the form MONITOR:RATE")
+    try:
+        return Fault(monitor, float(rate))
+    except ValueError:
+        raise InvalidInput(f"fault {text!r}: the rate {rate!r} is not a number") from None
+
+
+class _Clock:
+    """The random times of one fault, in ns."""
+
+    def __init__(self, fault: Fault, start: int, seed: int) -> None:
+        self.monitor = fault.monitor
+        self.occasion, violations = OCCASIONS[fault.monitor]
+        self._mean = violations * SECOND / fault.rate
+        self._random = Random(f"{seed} {fault.monitor}").random
+        self.due = float(start)
+        self.advance()
+
+    def advance(self) -> None:
+        self.due -= math.log(1.0 - self._random()) * self._mean
+
+
+class Plan:
+    """What is due. ``next`` is when to :meth:`call` it again, in ns.
+
+    Raises :class:`InvalidInput` when a monitor is named twice.
+    """
+
+    def __init__(self, faults: Sequence[Fault], start: int, seed: int) -> None:
+        self._asleep = [_Clock(fault, start, seed) for fault in faults]
+        self._waiting: dict[str, deque[_Clock]] = {
+            occasion: deque() for occasion, _ in OCCASIONS.values()
+        }
+        names = [fault.monitor for fault in faults]
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidInput(f"fault {name} is given {names.count(name)} times")
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        self.next = min((clock.due for clock in self._asleep), default=math.inf)
+
+    def call(self, now: int) -> None:
+        """Have the faults that are due wait for their occasion."""
+        for clock in [clock for clock in self._asleep if clock.due <= now]:
+            self._asleep.remove(clock)
+            self._waiting[clock.occasion].append(clock)
+        self._set_alarm()
+
+    def take(self, occasion: str) -> str:
+        """The monitor whose fault happens on this occasion; "" when none waits for it."""
+        waiting = self._waiting[occasion]
+        if not waiting:
+            return ""
+        clock = waiting.popleft()
+        clock.advance()
+        self._asleep.append(clock)
+        self._set_alarm()
+        return clock.monitor
