@@ -1,0 +1,95 @@
+"""What every test gets.
+
+* ``@pytest.mark.needs("fuse", "busybox")``: the test is skipped, with the reason, where one of
+  :data:`NEEDS` is missing. Where ``RVFS_REQUIRE`` (names, comma separated) lists it, the
+  test fails instead: that is how CI makes sure that nothing is skipped unseen.
+* A test fails when rvfs logs a warning or an error that the test did not declare. To
+  declare: assert on ``caplog``, then ``caplog.clear()``.
+* hypothesis draws the same examples in every run, whatever the load of the machine.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+TRACES = Path(__file__).parents[2] / "shared" / "traces"
+
+hypothesis.settings.register_profile("rvfs", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("rvfs")
+
+
+def _can_open(path: str, mode: int) -> Callable[[], bool]:
+    return lambda: os.access(path, mode)
+
+
+def _has(command: str) -> Callable[[], bool]:
+    return lambda: shutil.which(command) is not None
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _has_tracefs() -> bool:
+    return _is_root() and "\ttracefs\n" in Path("/proc/filesystems").read_text()
+
+
+def _has_uutils() -> bool:
+    """Fedora's ``coreutils`` is GNU in one file; its cat says so."""
+    if not shutil.which("coreutils"):
+        return False
+    said = subprocess.run(["coreutils", "cat", "--version"], capture_output=True, check=False)
+    return said.returncode == 0 and b"GNU" not in said.stdout
+
+
+#: name → is it here?, and what a skipped test says.
+NEEDS: Mapping[str, tuple[Callable[[], bool], str]] = {
+    "root": (_is_root, "only root can do this"),
+    "fuse": (_can_open("/dev/fuse", os.R_OK | os.W_OK), "/dev/fuse cannot be opened"),
+    "kmsg": (_can_open("/dev/kmsg", os.W_OK), "/dev/kmsg cannot be written"),
+    "tracefs": (_has_tracefs, "no tracefs to compare with"),
+    "fusermount3": (_has("fusermount3"), "fusermount3 is not installed"),
+    "busybox": (_has("busybox"), "busybox is not installed"),
+    "uutils": (_has_uutils, "uutils coreutils is not installed"),
+    "trace-cmd": (_has("trace-cmd"), "trace-cmd is not installed"),
+    "attr": (_has("getfattr"), "getfattr is not installed"),
+    "traces": (TRACES.is_dir, f"there are no recordings in {TRACES}"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"needs(*names): what must be here: {', '.join(NEEDS)}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("RVFS_REQUIRE", "").split(",")
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            present, reason = NEEDS[name]
+            if not present():
+                if name in required:
+                    pytest.fail(f"{reason} (RVFS_REQUIRE lists {name})", pytrace=False)
+                pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def nothing_undeclared_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    stray = [
+        record
+        for phase in ("setup", "call", "teardown")
+        for record in caplog.get_records(phase)
+        if record.levelno >= logging.WARNING
+    ]
+    if stray:
+        said = "\n".join(f"{r.levelname} {r.name}: {r.getMessage()}" for r in stray)
+        pytest.fail(
+            f"logged, and not declared (assert on caplog, then caplog.clear()):\n{said}",
+            pytrace=False,
+        )
