@@ -84,7 +84,7 @@ CANNOT_READ = {
     "state == 1)": "column 11: expected the end",
     "state == 0x": "column 11: expected '&&' or '||' or the end",
     'comm == "open': "column 9: expected a number or a quoted text",
-    "state == 1; prio == 2": "column 11: expected '&&' or '||' or the end",
+    "state == 1; prio == 2": "column 11: expected ')' or '&&' or '||'",
 }
 MAKES_NO_SENSE = {
     "state ~ 1": "~ wants a quoted text, not the number 1",
