@@ -1,0 +1,308 @@
+"""``rvfs check``: does a recording keep to its monitors' models?
+
+One line per violation on stdout, a summary per recording on stderr; so what stdout says of
+one recording does not depend on the format it was stored in. Exit status: 0 clean, 1
+violations, 2 unusable input (which wins over 1).
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
+
+if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
+    from rvfs.event import Ints, Verdict
+    from rvfs.monitor import Monitor
+    from rvfs.monitors import Loaded
+
+CLEAN, VIOLATIONS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+#: Events that are stepped at once.
+BATCH = 1 << 14
+#: A recording of less than this is checked in a moment: no progress bar.
+LONG_FILE = 8 << 20
+
+DESCRIPTION = """\
+Check recordings against monitors: ftrace text (trace, trace_pipe, trace-cmd report) and
+trace.dat. One line per violation on stdout; a summary, warnings and what was lost on stderr.
+With --format json, stdout has one object per violation (time in s, cpu, monitor, task, pid,
+state, event; file, if there are several) and stderr one per recording."""
+
+EXAMPLES = """\
+examples:
+  rvfs check trace.dat -m wwnr
+  rvfs check before.txt after.txt -m wip sched
+  rvfs check trace.dat --model my.dot --format json | jq .task
+
+exit status: 0 clean, 1 violations, 2 a recording or monitor that cannot be used"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser(
+        "check", help="check recordings against monitors", description=DESCRIPTION,
+        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("traces", metavar="TRACE", nargs="*", help="a recording")
+    parser.add_argument(
+        "-m", "--monitor", dest="monitors", metavar="MONITOR", nargs="+", action="extend",
+        default=[], help="monitors to check with; a container stands for its children",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", dest="models", metavar="FILE", type=Path, action="append", default=[],
+        help="a model file to check with, with its bindings (.toml) beside it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--monitors", dest="folder", metavar="DIR", type=Path, help="a folder of more monitors"
+    )
+    parser.add_argument("--format", choices=tuple(FORMATS), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check every recording; the exit status."""
+    try:
+        return _check_all(args)
+    except RvfsError as error:
+        return _refuse(error)
+    except BrokenPipeError:  # who read our lines has enough of them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return VIOLATIONS
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _check_all(args: argparse.Namespace) -> int:
+    if not args.traces:
+        raise InvalidInput(
+            "no recording is named; write it before -m, which takes all that follows"
+        )
+    monitors = _choose(args.monitors, args.models, args.folder)
+    style = FORMATS[args.format]
+    worst = CLEAN
+    for trace in args.traces:
+        line = partial(style.violation, trace if len(args.traces) > 1 else None)
+        try:
+            report = _check(trace, monitors, line)
+        except RvfsError as error:
+            worst = max(worst, _refuse(error))
+            continue
+        for line in style.summary(report):
+            _say(line)
+        worst = max(worst, VIOLATIONS if report.violations.total() else CLEAN)
+    return worst
+
+
+def _refuse(error: RvfsError) -> int:
+    _say(f"rvfs check: {error}")
+    return UNUSABLE
+
+
+def _say(line: str) -> None:
+    sys.stdout.flush()  # so that the two streams keep their order on a terminal
+    sys.stderr.write(line + "\n")
+
+
+def _choose(names: Sequence[str], models: Sequence[Path], folder: Path | None) -> "list[Monitor]":
+    """The monitors of these names and model files. Raises :class:`RvfsError`."""
+    from rvfs.monitors import available, load_model_file
+
+    if not names and not models:
+        raise InvalidInput("nothing to check with; name monitors (-m) or a model (--model)")
+    known = available(folder)
+    chosen = {m.name: m for name in names for m in _named(name, known)}
+    for path in models:
+        monitor = load_model_file(path)
+        if monitor.name in chosen:
+            raise AlreadyRegistered(f"{path}: there is more than one monitor {monitor.name}")
+        chosen[monitor.name] = monitor
+    return list(chosen.values())
+
+
+def _named(name: str, known: "Iterable[Loaded]") -> "list[Monitor]":
+    """``sco``, ``sched:sco``, or ``sched`` for its children."""
+    for outer in known:
+        for loaded in outer:
+            own = loaded.monitor.name
+            if name in (own, f"{outer.monitor.name}:{own}" if loaded is not outer else own):
+                return [inner.monitor for inner in loaded if not inner.monitor.is_container]
+    raise UnknownName(f"there is no monitor {name!r} (rvfs list shows what there is)")
+
+
+@dataclass
+class Report:
+    """What came of one recording. ``events`` counts per tracepoint, ``lost`` per CPU."""
+
+    file: str
+    events: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
+    lost: Counter[int] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _check(path: str, monitors: "Sequence[Monitor]", line: "Callable[[Verdict], str]") -> Report:
+    """Step a recording through the monitors; violations go to stdout as they are found."""
+    import numpy as np
+
+    from rvfs.engine import Engine
+    from rvfs.source.replay import Replay
+    from rvfs.tracepoint import Vocabulary, catalogue
+
+    report, vocabulary = Report(path), Vocabulary()
+    for tracepoint in catalogue():
+        vocabulary.add(tracepoint)
+    source, engine = Replay(path, vocabulary), Engine(vocabulary)
+    report.violations.update({monitor.name: 0 for monitor in monitors})
+    for monitor in monitors:
+        engine.add(monitor)
+    source.subscribe(engine.wanted())
+    counts = np.zeros(0, dtype=np.int64)
+    with _progress(path) as progress:
+        while (batch := source.read(BATCH)) is not None:
+            verdicts = engine.step(batch)
+            report.violations.update(verdict.monitor for verdict in verdicts)
+            report.lost.update(batch.lost)
+            counts = _add(counts, np.bincount(batch.tp))
+            progress.show(source.done, "".join(map(line, verdicts)))
+    source.close()
+    report.events.update(
+        {vocabulary[n].full_name: int(counts[n]) for n in np.flatnonzero(counts).tolist()}
+    )
+    report.warnings = [*source.notes, *_blind(monitors, report.events)]
+    return report
+
+
+def _add(counts: "Ints", more: "Ints") -> "Ints":
+    """Element by element, the shorter one continued with zeros."""
+    long, short = (counts, more.copy()) if len(counts) > len(more) else (more.copy(), counts)
+    long[: len(short)] += short
+    return long
+
+
+def _blind(monitors: "Iterable[Monitor]", events: Mapping[str, int]) -> Iterator[str]:
+    """Which monitors could not see what they are bound to; a clean result says less then."""
+    for monitor in monitors:
+        bound = dict.fromkeys(binding.tracepoint for binding in monitor.bindings)
+        missing = [name for name in bound if not events.get(name)]
+        if len(missing) == len(bound):
+            yield f"{monitor.name} checked nothing: there is no event {', '.join(missing)}"
+        elif missing:
+            yield f"{monitor.name} saw only a part: there is no event {', '.join(missing)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a violation (of a file, if that must be said) and a report are written."""
+
+    violation: "Callable[[str | None, Verdict], str]"
+    summary: Callable[[Report], Iterable[str]]
+
+
+def _time(ns: int) -> str:
+    """Seconds with the microseconds that ftrace prints: rounded, not cut."""
+    seconds, microseconds = divmod((ns + 500) // 1000, 1_000_000)
+    return f"{seconds}.{microseconds:06d}"
+
+
+def _task(verdict: "Verdict") -> tuple[str, int]:
+    """The instance's task; the one that was running where the instance is no task's."""
+    comm, pid = (
+        (verdict.current, verdict.pid) if verdict.key is None else (verdict.comm, verdict.key)
+    )
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in comm), pid
+
+
+def _text_violation(file: str | None, verdict: "Verdict") -> str:
+    comm, pid = _task(verdict)
+    return (
+        (f"{file}: " if file else "") + f"{_time(verdict.time)} [{verdict.cpu:03d}] "
+        f"{verdict.monitor} {comm}-{pid}: event {verdict.event} not expected in the state "
+        f"{verdict.state}\n"
+    )
+
+
+def _text_summary(report: Report) -> Iterator[str]:
+    for warning in report.warnings:
+        yield f"{report.file}: warning: {warning}"
+    found = ", ".join(f"{name} {count}" for name, count in report.violations.items())
+    line = f"{report.file}: {report.events.total()} events, violations: {found}"
+    if report.lost:
+        lost = ", ".join(f"CPU {cpu}: {count}" for cpu, count in sorted(report.lost.items()))
+        line += f"; events lost: {lost} (not judged across the gaps)"
+    yield line
+
+
+def _json_violation(file: str | None, verdict: "Verdict") -> str:
+    comm, pid = _task(verdict)
+    found = {
+        "time": float(_time(verdict.time)), "cpu": verdict.cpu, "monitor": verdict.monitor,
+        "task": comm, "pid": pid, "state": verdict.state, "event": verdict.event,
+    }  # fmt: skip
+    return json.dumps({"file": file, **found} if file else found) + "\n"
+
+
+def _json_summary(report: Report) -> Iterator[str]:
+    yield json.dumps(
+        {"file": report.file, "events": report.events, "violations": report.violations,
+         "lost": report.lost, "warnings": report.warnings}
+    )  # fmt: skip
+
+
+FORMATS: Mapping[str, Style] = {
+    "text": Style(_text_violation, _text_summary),
+    "json": Style(_json_violation, _json_summary),
+}
+
+
+class _Quiet:
+    """Writes lines; shows nothing else."""
+
+    def show(self, done: float, lines: str) -> None:
+        sys.stdout.write(lines)
+
+
+class _Bar:
+    """A bar on the terminal behind stderr, out of the way while lines are written."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(
+            console=Console(stderr=True), transient=True, auto_refresh=False,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        self._task = self._bar.add_task(title, total=100)
+        self._shown = 0
+
+    def __enter__(self) -> "_Bar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def show(self, done: float, lines: str) -> None:
+        if lines:
+            self._bar.stop()
+            sys.stdout.write(lines)
+            sys.stdout.flush()
+            self._bar.start()
+        if int(100 * done) > self._shown:
+            self._shown = int(100 * done)
+            self._bar.update(self._task, completed=self._shown, refresh=True)
+
+
+def _progress(path: str) -> "AbstractContextManager[_Quiet | _Bar]":
+    if sys.stderr.isatty() and Path(path).stat().st_size >= LONG_FILE:
+        return _Bar(path)
+    return nullcontext(_Quiet())
