@@ -21,6 +21,7 @@ from rvfs.source import Wanted
 from rvfs.source.sim.emission import WIDTH, Book, Stretch
 from rvfs.source.sim.faults import SECOND, Fault, Plan, Planted, parse_fault
 from rvfs.source.sim.machine import ORIGIN, Codes, Machine
+from rvfs.tracepoint import Vocabulary
 
 __all__ = ["Fault", "Planted", "Sim", "parse_fault"]
 
@@ -76,3 +77,99 @@ class Sim:
         self.cpus = cpus
         self.counts: Counter[str] = Counter()
         self.planted: deque[Planted] = deque(maxlen=KEPT)
+        self._clock, self._rate, self._began = clock, rate, math.inf
+        density = rate or NATURAL_RATE * cpus
+        self._book = Book(vocabulary, min(1.0, BUSY * cpus * SECOND / (density * MEAN_GAP)))
+        self._machine = Machine(
+            Codes(self._book.codes, self._book.span.tolist(), self._book.length.tolist()),
+            Plan(faults, ORIGIN, seed), cpus=cpus, tasks=tasks, seed=seed, rate=density,
+        )  # fmt: skip
+        self._names = np.array(self._machine.names, dtype="S16")
+        self._end = math.inf if duration is None else ORIGIN + duration * SECOND
+        self._closed = False
+        self._stretch, self._at = self._unroll(), 0
+        self.subscribe({})
+
+    def subscribe(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._lines = np.isin(self._book.tp, list(wanted))
+        self._positions = self._stretch.positions(self._lines)
+
+    def _unroll(self) -> Stretch:
+        """What the machine has done since the last time."""
+        records = np.array(self._machine.records, dtype=np.int64).reshape(-1, WIDTH)
+        self._machine.records.clear()
+        return Stretch(self._book, records, self._names, self._machine.comms)
+
+    def _turn(self) -> None:
+        """Let the machine go on."""
+        self._machine.run(STEPS, self._end)
+        self._stretch, self._at = self._unroll(), 0
+        self._positions = self._stretch.positions(self._lines)
+
+    @property
+    def _used_up(self) -> bool:
+        return self._at == len(self._stretch)
+
+    @property
+    def _over(self) -> bool:
+        return self._closed or (self._used_up and self._machine.clock >= self._end)
+
+    def _due(self) -> float:
+        """The time of the machine's clock up to which events are due."""
+        if self._rate is None:
+            return math.inf if self._wanted else -math.inf
+        self._began = min(self._began, self._clock())
+        return ORIGIN + (self._clock() - self._began) * SECOND
+
+    def read(self, limit: int) -> Batch | None:
+        """See :class:`rvfs.source.Source`. One read gives no more than one stretch has.
+
+        Without a rate the machine stands still while nothing is subscribed.
+        """
+        if self._over:
+            return None
+        due = self._due()
+        if self._used_up and self._machine.clock <= due:
+            self._turn()
+        stop = int(np.searchsorted(self._stretch.time, due, side="right"))
+        first, last = np.searchsorted(self._positions, (self._at, stop))
+        chosen = self._positions[first : min(last, first + limit)]
+        self._account(int(chosen[-1]) + 1 if len(chosen) == limit else max(stop, self._at))
+        return self._stretch.batch(chosen, self._wanted)
+
+    def _account(self, stop: int) -> None:
+        """What lies before ``stop`` has been read."""
+        for planted in self._stretch.planted(self._at, stop):
+            self.counts[planted.monitor] += 1
+            self.planted.append(planted)
+        self._at = stop
+
+    async def wait(self) -> None:
+        """See :class:`rvfs.source.Source`. Never shorter than some milliseconds with a rate."""
+        if self._over or (self._rate is None and self._wanted):
+            await trio.lowlevel.checkpoint()
+        else:
+            delay = (self._next() - self._due()) / SECOND
+            await trio.sleep(min(max(delay, SHORTEST_WAIT), LONGEST_WAIT))
+
+    def _next(self) -> float:
+        """When the next event comes that is wanted, as far as is known; in ns."""
+        index = int(np.searchsorted(self._positions, self._at))
+        if index < len(self._positions):
+            return float(self._stretch.time[self._positions[index]])
+        return float(self._machine.clock)
+
+    def close(self) -> None:
+        self._closed = True
+
+
+def _check_range(option: str, value: int) -> None:
+    smallest, largest = LIMITS[option]
+    if not smallest <= value <= largest:
+        raise InvalidInput(f"{option} must be from {smallest} to {largest}, not {value}")
+
+
+def _check_positive(option: str, value: float | None) -> None:
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise InvalidInput(f"{option} must be a positive number, not {value:g}")

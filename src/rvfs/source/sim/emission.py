@@ -84,7 +84,10 @@ class Book:
     def lookup(self, tp: int, name: str) -> _Lookup | None:
         """How to find a field; None where the machine has no such field."""
         if (tp, name) not in self._lookups:
-            mine = [line if number == tp else None for number, line in zip(self.tp, self.lines, strict=True)]
+            mine = [
+                line if number == tp else None
+                for number, line in zip(self.tp, self.lines, strict=True)
+            ]
             self._lookups[tp, name] = _compile(mine, name)
         return self._lookups[tp, name]
 

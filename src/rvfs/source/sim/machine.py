@@ -65,8 +65,8 @@ SIGCHLD, SI_USER, CLD_EXITED = 17, 0, 1
 #: What a running task does next, and how often.
 HABITS: Final = (
     ("_lock", 18), ("_interrupt", 6), ("_tick", 6), ("_device", 9), ("_wake_other", 9),
-    ("_sleep", 22), ("_yield", 3), ("_hesitate", 2), ("_prepare", 4), ("_interrupted", 1),
-    ("_fork", 2), ("_exit", 2), ("_signal", 2), ("_reap", 3),
+    ("_sleep", 20), ("_yield", 3), ("_hesitate", 2), ("_prepare", 4), ("_interrupted", 1),
+    ("_fork", 4), ("_exit", 4), ("_signal", 2), ("_reap", 3),
 )  # fmt: skip
 
 #: A task is one number, so that a record can carry it: name, priority, pid.
@@ -162,13 +162,13 @@ class Machine:
         self.comms: dict[int, str] = {}
         self._devices = [(irq, self._name(name)) for irq, name in DEVICES]
         self.cpus = [Cpu(number, self._name(f"swapper/{number}")) for number in range(cpus)]
-        self._tasks = tasks
         self._users: list[Task] = []
         self._sleepers: list[Task] = []
         self._zombies: list[Task] = []
         self._pids: set[int] = set()
         self._last_pid = RESERVED_PIDS - 1
-        self._populate()
+        self._populate(tasks)
+        self._crowd = len(self._users)
         self._last_pid = max(self._last_pid, PID_MAX - 1 - self._below(200))
         self._habits: list[Callable[[Cpu], None]] = [
             getattr(self, habit) for habit, weight in HABITS for _ in range(weight)
@@ -180,9 +180,9 @@ class Machine:
         self.names.append(name.encode()[:15])
         return len(self.names) - 1
 
-    def _populate(self) -> None:
+    def _populate(self, tasks: int) -> None:
         """Every task is ready to run, and none has run yet."""
-        for i in range(self._tasks):
+        for i in range(tasks):
             name, prio, user, pinned = CAST[i % len(CAST)]
             cpu = self.cpus[i // len(CAST) % len(self.cpus)]
             number = self._name(name.format(cpu=cpu.number))
@@ -432,10 +432,14 @@ class Machine:
         self._play(cpu, self._number["need resched"], c=token, n=cpu.number, m=tif)
         cpu.resched = tif
 
+    def _has_rival(self, cpu: Cpu) -> bool:
+        """Whether a task waits that is worth as much as the current one."""
+        return bool(cpu.queue) and cpu.queue[0][0] <= cpu.current.rank
+
     def _tick(self, cpu: Cpu) -> None:
         """The scheduler's tick: whoever has run long enough makes room for who waits."""
         self._enter(cpu, "timer")
-        if cpu.queue:
+        if self._has_rival(cpu):
             lazy = self._random() < 0.5
             self._ask(cpu, TIF_NEED_RESCHED_LAZY if lazy else TIF_NEED_RESCHED)
         self._leave(cpu)
@@ -478,6 +482,8 @@ class Machine:
 
     def _prepare(self, cpu: Cpu) -> None:
         """Prepare to sleep, and be preempted before."""
+        if not self._has_rival(cpu):
+            return
         task = cpu.current
         task.state = self._kind_of_sleep(task)
         self._play(cpu, self._number["prepare"], m=RAW_STATE[task.state])
@@ -519,9 +525,13 @@ class Machine:
         self._play(cpu, self._number["deliver"], n=task.signal, m=code)
         task.signal = 0
 
+    def _is_crowded(self) -> bool:
+        """More likely yes, the more tasks there are: so their number stays about the same."""
+        return self._below(2 * self._crowd) < len(self._users)
+
     def _fork(self, cpu: Cpu) -> None:
         parent = cpu.current
-        if not parent.user or len(self._users) > self._tasks:
+        if not parent.user or self._is_crowded():
             return
         self._meet(cpu)
         child = self._create(parent.prio, parent.name, True, False, cpu)
@@ -533,7 +543,7 @@ class Machine:
 
     def _exit(self, cpu: Cpu) -> None:
         task, parent = cpu.current, cpu.current.parent
-        if not task.user or len(self._users) == 1:
+        if not task.user or len(self._users) == 1 or not self._is_crowded():
             return
         self._play(cpu, self._number["exit"])
         self._users.remove(task)
