@@ -13,6 +13,7 @@
     ├── NotPermitted         EPERM    the tree has a fixed shape
     ├── Missing              ENOENT   no such path in the tree
     ├── WouldBlock           EAGAIN   nothing to read yet on a non-blocking descriptor
+    ├── Interrupted          EINTR    a signal waits for whoever waits for us
     ├── Halted               ESHUTDOWN  the panic reactor has stopped verification
     ├── TraceError           EIO      a recording cannot be read; says file and offset
     └── MountError           EIO      the file system cannot be mounted
@@ -104,6 +105,12 @@ class WouldBlock(RvfsError):
     """Nothing to read yet, and the reader asked not to wait."""
 
     errno = errno.EAGAIN
+
+
+class Interrupted(RvfsError):
+    """A signal waits for the task that waits for us."""
+
+    errno = errno.EINTR
 
 
 class Halted(RvfsError):

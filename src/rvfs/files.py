@@ -67,14 +67,15 @@ PERMANENT = Permanent()
 class Node:
     """A place in the tree. ``path`` is relative to its root, for messages.
 
-    ``mode`` (permission bits), ``uid`` and ``gid`` are what chmod and chown change; None is
-    whatever the mount was given.
+    ``mode`` (permission bits), ``uid``, ``gid`` and ``mtime`` (ns) are what chmod, chown and
+    touch change; None is whatever the mount was given.
     """
 
     path: str
     mode: int
     uid: int | None = None
     gid: int | None = None
+    mtime: int | None = None
     owner: Owner = PERMANENT
 
     def check(self) -> None:

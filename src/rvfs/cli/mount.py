@@ -1,0 +1,183 @@
+"""``rvfs mount`` and ``rvfs umount``; and what mount(8) makes of them.
+
+``-o`` takes what mount(8) and fstab give: the generic options, which mean nothing here, and
+any long option of ``rvfs mount`` as ``name=value``.
+"""
+
+import argparse
+import logging
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rvfs.errors import InvalidInput
+
+#: Accepted from mount(8) and without effect.
+IGNORED = frozenset(
+    """
+    rw ro dev nodev suid nosuid exec noexec auto noauto user nouser users owner group defaults
+    _netdev nofail sync async dirsync atime noatime diratime nodiratime relatime norelatime
+    strictatime lazytime nolazytime default_permissions
+    """.split()  # noqa: SIM905
+)
+_HELP = {
+    "-o": "options as in fstab: uid=, gid=, mode= of the files and the root folder, and any "
+    "long option as name=value",
+    "source": "sim (a simulated machine; the default), replay:FILE, inject (only what is "
+    "injected) or none",
+    "panic": "what the panic reactor does: halt verification (the default), end rvfs with "
+    "status 70, or crash this machine through sysrq",
+}
+
+
+def rate(text: str) -> float:
+    return math.inf if text == "max" else float(text)
+
+
+#: Options of the simulated machine: name, type, metavar, help.
+SIM = (
+    ("cpus", int, "N", "CPUs of the simulated machine"),
+    ("tasks", int, "N", "tasks of the simulated machine"),
+    ("seed", int, "N", "the same seed gives the same events"),
+    ("rate", rate, "N", "events per second, or max"),
+    ("duration", float, "SECONDS", "of simulated time, after which it ends"),
+)
+
+
+def add_parser(subparsers: Any) -> None:
+    """``mount`` and ``umount``."""
+    parser = subparsers.add_parser(
+        "mount",
+        help="mount the tree",
+        description="Mount the Runtime Verification tree on an empty directory.",
+        epilog="example: rvfs mount ./rv --source replay:trace.dat --monitors ./my-monitors",
+        allow_abbrev=False,
+    )
+    _add_arguments(parser)
+    parser.set_defaults(run=_mount)
+    parser = subparsers.add_parser("umount", help="unmount the tree", allow_abbrev=False)
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.set_defaults(run=_unmount)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", type=Path, metavar="DIR", help="an empty directory")
+    parser.add_argument("-f", "--foreground", action="store_true", help="stay, and log to stderr")
+    parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS",
+                        help=_HELP["-o"])  # fmt: skip
+    parser.add_argument("--source", default="sim", metavar="SOURCE", help=_HELP["source"])
+    parser.add_argument("--speed", type=float, metavar="X", help="replay in recorded time, X times")
+    parser.add_argument("--monitors", type=Path, metavar="DIR", help="a folder of more monitors")
+    parser.add_argument("--task-slots", type=int, metavar="N",
+                        help="per-task monitors that can be on at once (32)")  # fmt: skip
+    parser.add_argument("--panic", choices=("halt", "exit", "sysrq"), help=_HELP["panic"])
+    sim = parser.add_argument_group("the simulated machine")
+    for name, kind, metavar, explanation in SIM:
+        sim.add_argument(f"--{name}", type=kind, metavar=metavar, help=explanation)
+    sim.add_argument("--fault", action="append", metavar="MONITOR:RATE",
+                     help="violations to plant, per event; may be given again")  # fmt: skip
+    owner = parser.add_argument_group("owner and mode, as in tracefs")
+    owner.add_argument("--uid", type=int, metavar="N", help="of all files")
+    owner.add_argument("--gid", type=int, metavar="N", help="of all files")
+    owner.add_argument("--mode", type=octal, metavar="OCTAL", help="of the root folder (700)")
+    parser.add_argument("--allow-other", action="store_true", default=None,
+                        help="let other users in (root always does)")  # fmt: skip
+    parser.add_argument("--fsname", help=argparse.SUPPRESS)
+
+
+def octal(text: str) -> int:
+    return int(text, 8)
+
+
+# -- mount(8) --------------------------------------------------------------------------------
+
+
+def as_command(arguments: Sequence[str]) -> Sequence[str]:
+    """``SOURCE DIR [-o OPTIONS]`` as a ``mount`` command; anything else as it is.
+
+    ``rvfs`` as the source is the default one.
+    """
+    if len(arguments) < 2 or any(not one or one[0] == "-" for one in arguments[:2]):
+        return arguments
+    source, directory, *rest = arguments
+    if not _is_source(source):
+        return arguments
+    chosen = [] if source == "rvfs" else ["--source", source]
+    return ["mount", *chosen, "--fsname", source, *rest, directory]
+
+
+def _is_source(word: str) -> bool:
+    return word in ("rvfs", "sim", "inject", "none") or word.startswith("replay:")
+
+
+def _spread(options: Sequence[str]) -> Iterator[str]:
+    """The long options in ``-o a,b=c``."""
+    for option in ",".join(options).split(","):
+        name, equals, value = option.partition("=")
+        if not option or name in IGNORED or name.startswith(("x-", "X-", "comment")):
+            continue
+        yield "--" + name.replace("_", "-") + equals + value
+
+
+def _with_options(args: argparse.Namespace) -> argparse.Namespace:
+    """What ``-o`` says, as if it had been said in long options."""
+    parser = argparse.ArgumentParser(prog="rvfs mount", add_help=False, allow_abbrev=False)
+    _add_arguments(parser)
+    spread = [*_spread(args.options), str(args.directory)]
+    args, unknown = parser.parse_known_args(spread, namespace=args)
+    if unknown:
+        raise InvalidInput(f"unknown mount option {unknown[0].removeprefix('--')!r}")
+    return args
+
+
+# -- the commands ----------------------------------------------------------------------------
+
+
+def _mount(args: argparse.Namespace) -> int:
+    from rvfs import daemon  # here, so that the other commands do not load FUSE
+
+    args = _with_options(args)
+    _log_to_stderr(args.foreground)
+    given = {
+        name: value
+        for name in (
+            "source", "speed", "monitors", "task_slots", "panic", "uid", "gid", "mode",
+            "allow_other", "fsname",
+        )
+        if (value := getattr(args, name)) is not None
+    }  # fmt: skip
+    settings = daemon.Settings(mountpoint=args.directory.resolve(), sim=_sim(args), **given)
+    status = daemon.run(settings, foreground=args.foreground)
+    if sys.stdout.isatty() and not args.foreground:
+        directory = args.directory
+        print(f"Try: ls {directory}; echo wip > {directory}/enabled_monitors; "  # noqa: T201
+              f"cat {directory}/trace_pipe; rvfs umount {directory}")  # fmt: skip
+    return status
+
+
+def _sim(args: argparse.Namespace) -> dict[str, Any]:
+    given = {name: value for name, *_ in SIM if (value := getattr(args, name)) is not None}
+    if given.get("rate") == math.inf:
+        given["rate"] = None
+    if args.fault:
+        from rvfs.source.sim import parse_fault
+
+        given["faults"] = tuple(map(parse_fault, args.fault))
+    return given
+
+
+def _log_to_stderr(everything: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.INFO if everything else logging.WARNING)
+    handler.setFormatter(logging.Formatter("rvfs: %(message)s"))
+    for name in ("rvfs", "pyfuse3"):
+        logging.getLogger(name).addHandler(handler)
+
+
+def _unmount(args: argparse.Namespace) -> int:
+    from rvfs import daemon
+
+    daemon.unmount(args.directory.resolve())
+    return 0
