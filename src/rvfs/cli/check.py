@@ -96,8 +96,8 @@ def _check_all(args: argparse.Namespace) -> int:
         except RvfsError as error:
             worst = max(worst, _refuse(error))
             continue
-        for line in style.summary(report):
-            _say(line)
+        for sentence in style.summary(report):
+            _say(sentence)
         worst = max(worst, VIOLATIONS if report.violations.total() else CLEAN)
     return worst
 
@@ -193,10 +193,10 @@ def _blind(monitors: "Iterable[Monitor]", events: Mapping[str, int]) -> Iterator
     for monitor in monitors:
         bound = dict.fromkeys(binding.tracepoint for binding in monitor.bindings)
         missing = [name for name in bound if not events.get(name)]
-        if len(missing) == len(bound):
-            yield f"{monitor.name} checked nothing: there is no event {', '.join(missing)}"
-        elif missing:
-            yield f"{monitor.name} saw only a part: there is no event {', '.join(missing)}"
+        if missing:
+            nothing = len(missing) == len(bound)
+            effect = "it checked nothing" if nothing else "its verdicts cannot be relied on"
+            yield f"{monitor.name}: {effect}, there is no event {', '.join(missing)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from rvfs.event import Batch, Column, Ints
 from rvfs.source import Wanted
 from rvfs.source.format_file import EventFormat
 from rvfs.source.reader import Reader, Stretch
+from rvfs.source.recording import Recording, Ticks
 from rvfs.source.ring_buffer import Events, Pages, Span
-from rvfs.source.trace_dat import Recording, Ticks
 from rvfs.tracepoint import Field, Tracepoint, Vocabulary
 
 

@@ -13,8 +13,9 @@ from rvfs.source import Wanted
 from rvfs.source.dat_reader import DatReader
 from rvfs.source.ftrace_text import TextReader
 from rvfs.source.reader import Reader
+from rvfs.source.recording import MAGIC
 from rvfs.source.ring_buffer import Span
-from rvfs.source.trace_dat import MAGIC, read_recording
+from rvfs.source.trace_dat import read_recording
 from rvfs.tracepoint import Vocabulary
 
 #: What people hand over by mistake, by its first bytes.
