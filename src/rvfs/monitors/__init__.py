@@ -114,9 +114,12 @@ def load_monitor(folder: Traversable, vocabulary: Vocabulary | None = None) -> L
         raise ModelError(
             f"expected one model file, {folder.name}.dot, found {found}", file=str(folder)
         )
-    parsed = _parse(folder / models[0])
-    monitor = bindings.monitor(folder.name, parsed.automaton, vocabulary)
-    return Loaded(monitor, (), (*parsed.warnings, *bindings.warnings(vocabulary)))
+    return _join(_parse(folder / models[0]), bindings, vocabulary)
+
+
+def _join(model: DotModel, bindings: Bindings, vocabulary: Vocabulary) -> Loaded:
+    monitor = bindings.monitor(model.automaton.name, model.automaton, vocabulary)
+    return Loaded(monitor, (), (*model.warnings, *bindings.warnings(vocabulary)))
 
 
 def _container(
@@ -148,20 +151,29 @@ def load_model(path: Path) -> DotModel:
     return _parse(path)
 
 
+def load_beside(path: Path) -> Loaded | None:
+    """A lone model file with the ``.toml`` of the same name beside it; None without one.
+
+    Raises :class:`ModelError`.
+    """
+    sheet = path.with_suffix(".toml")
+    if not sheet.is_file():
+        return None
+    model, bindings = load_model(path), read_bindings(_text(sheet), file=str(sheet))
+    if bindings.children is not None:
+        bindings.sheet.fault(f"{path.name} is a model, so this is no container", "children")
+        bindings.sheet.stop()
+    return _join(model, bindings, _catalogue())
+
+
 def load_model_file(path: Path) -> Monitor:
     """A lone model file as a monitor.
 
     Its bindings are those of the ``.toml`` of the same name beside it; without one, those of
     the shipped monitor of the same name. Raises :class:`ModelError`.
     """
-    model = load_model(path).automaton
-    sheet = path.with_suffix(".toml")
-    if sheet.is_file():
-        bindings = read_bindings(_text(sheet), file=str(sheet))
-        if bindings.children is not None:
-            raise ModelError(f"{path} is a model, so these cannot be children", file=str(sheet))
-        return bindings.monitor(model.name, model, _catalogue())
-    return _with_shipped_bindings(path, model)
+    loaded = load_beside(path)
+    return loaded.monitor if loaded else _with_shipped_bindings(path, load_model(path).automaton)
 
 
 def _with_shipped_bindings(path: Path, model: Automaton) -> Monitor:
