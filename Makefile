@@ -1,0 +1,45 @@
+# rvfs. `make` alone says what can be made; tools/setup does the rest.
+
+export PYTHON # the Python to make .venv with, if not the first that will do
+
+PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4
+HELPERS := /sbin/mount.fuse.rvfs /sbin/mount.rvfs
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 30
+
+run: ## mount ./rv with a simulated machine, until Ctrl-C
+	@tools/setup run
+	@exec tools/run
+
+test: ## the whole test suite; the compiled stepper, then the interpreted one
+	@tools/setup test
+	$(PYTEST)
+	RVFS_PURE=1 $(PYTEST)
+
+check: ## ruff, strict mypy, and the rules of the house
+	@tools/setup test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/python -m pytest tests/test_architecture.py
+
+bench: ## measure, side by side with the kernel's own
+	@tools/setup test
+	.venv/bin/python -m bench
+
+install-mount-helper: ## as root: let mount(8) and fstab find this rvfs
+	@tools/setup run
+	@for helper in $(HELPERS); do \
+		echo "$$helper -> $(CURDIR)/.venv/bin/rvfs"; \
+		ln -sfn "$(CURDIR)/.venv/bin/rvfs" $$helper || exit 1; \
+	done
+
+uninstall-mount-helper: ## as root: take that back
+	rm -f $(HELPERS)
+
+clean: ## forget what was built: .venv, build, caches
+	rm -rf .venv build dist src/*.egg-info .hypothesis .*_cache src/rvfs/_stepper/*.so
+	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help run test check bench install-mount-helper uninstall-mount-helper clean
