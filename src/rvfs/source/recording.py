@@ -1,13 +1,17 @@
 """What a ``trace.dat`` carries, and how the pieces are read that both of its versions have."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
+from typing import ParamSpec, TypeVar
 
 from rvfs.errors import InvalidInput
 from rvfs.source.cursor import Cursor
 from rvfs.source.format_file import EventFormat, parse_fields, parse_format
 from rvfs.source.ring_buffer import Layout, Span
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAGIC = b"\x17\x08\x44tracing"
 ORDERS: Mapping[int, str] = {0: "<", 1: ">"}
@@ -16,7 +20,6 @@ ORDERS: Mapping[int, str] = {0: "<", 1: ">"}
 DATE, CPUSTAT, BUFFER, TRACECLOCK, OFFSET, CPUCOUNT, TSC2NSEC = 1, 2, 3, 4, 7, 8, 14
 HEADER_INFO, EVENT_FORMATS, CMDLINES, BUFFER_TEXT = 16, 18, 21, 22
 COMPRESSED = 1
-
 
 MAX_CPUS = 1 << 13
 PAGE_SIZES = range(64, (1 << 24) + 1)
@@ -78,7 +81,7 @@ class Parts:
         at.expect(b"header_page\0")
         start = at.at
         text = self.text(at, at.number(8, "the size of header_page"), "header_page")
-        fields = {field.name: field for field in parse_fields(text)[0]}
+        fields = {field.name: field for field in self.parsed(at, start, parse_fields, text)[0]}
         layout = self.recording.layout
         if "commit" in fields and "data" in fields:
             long_size, data = fields["commit"].size, fields["data"].offset
@@ -97,10 +100,8 @@ class Parts:
             for _ in range(at.number(4, f"the number of events of {system}")):
                 size = at.number(8, f"the size of a format of {system}")
                 start = at.at
-                try:
-                    event = parse_format(self.text(at, size, f"a format of {system}"), system)
-                except InvalidInput as error:
-                    raise at.error(str(error), start) from None
+                text = self.text(at, size, f"a format of {system}")
+                event = self.parsed(at, start, parse_format, text, system)
                 self.recording.formats[event.number] = event
 
     def read_cmdlines(self, at: Cursor) -> None:
@@ -109,6 +110,15 @@ class Parts:
             pid, _, comm = line.partition(" ")
             if pid.isdecimal() and comm:
                 self.recording.comms[int(pid)] = comm
+
+    def parsed(
+        self, at: Cursor, start: int, parse: Callable[P, T], *args: P.args, **kw: P.kwargs
+    ) -> T:
+        """What ``parse`` makes of a text that began at ``start``."""
+        try:
+            return parse(*args, **kw)
+        except InvalidInput as error:
+            raise at.error(str(error), start) from None
 
     def text(self, at: Cursor, size: int, what: str) -> str:
         return at.take(size, what).decode("utf-8", "replace")
