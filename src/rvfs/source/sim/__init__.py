@@ -20,7 +20,9 @@ from rvfs.event import Batch
 from rvfs.source import Wanted
 from rvfs.source.sim.emission import WIDTH, Book, Stretch
 from rvfs.source.sim.faults import SECOND, Fault, Plan, Planted, parse_fault
-from rvfs.source.sim.machine import ORIGIN, Codes, Machine
+from rvfs.source.sim.machine import Machine
+from rvfs.source.sim.parts import ORIGIN
+from rvfs.source.sim.scheduler import Codes
 from rvfs.tracepoint import Vocabulary
 
 __all__ = ["Fault", "Planted", "Sim", "parse_fault"]
@@ -33,7 +35,7 @@ BUSY = 0.5
 MEAN_GAP = 180
 
 #: Steps between two reads of the machine: some milliseconds of work.
-STEPS = 256
+STEPS = 512
 #: Seconds. A wait is never shorter (one batch for many events) nor longer (somebody may
 #: have subscribed meanwhile).
 SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.05
@@ -119,8 +121,9 @@ class Sim:
         """The time of the machine's clock up to which events are due."""
         if self._rate is None:
             return math.inf if self._wanted else -math.inf
-        self._began = min(self._began, self._clock())
-        return ORIGIN + (self._clock() - self._began) * SECOND
+        now = self._clock()
+        self._began = min(self._began, now)
+        return ORIGIN + (now - self._began) * SECOND
 
     def read(self, limit: int) -> Batch | None:
         """See :class:`rvfs.source.Source`. One read gives no more than one stretch has.

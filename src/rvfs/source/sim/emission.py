@@ -6,7 +6,7 @@ number* and one *record number* per event, brought into the order of time, and e
 is looked up by these two. Nothing runs per event in Python.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from rvfs.event import Batch, Column, Ints
 from rvfs.source import Wanted
 from rvfs.source.sim.faults import Planted
-from rvfs.source.sim.machine import PID_BITS, PRIO_BITS
-from rvfs.source.sim.scripts import Line, Mark, Origin, read_script, scripts
+from rvfs.source.sim.parts import PID_BITS, PRIO_BITS
+from rvfs.source.sim.scripts import Mark, Origin, read_script, scripts
 from rvfs.tracepoint import Vocabulary
 
 #: A record: these eight numbers.
@@ -28,34 +28,42 @@ _CONSTANT = -1
 Indices = npt.NDArray[np.intp]
 
 
+def pid_of(tokens: Ints) -> Ints:
+    """The pids of tasks."""
+    return tokens & (1 << PID_BITS) - 1
+
+
+_PARTS: Mapping[str, Callable[[Ints, Column], Column]] = {
+    "": lambda found, names: found,
+    "pid": lambda found, names: pid_of(found),
+    "prio": lambda found, names: found >> PID_BITS & (1 << PRIO_BITS) - 1,
+    "comm": lambda found, names: np.take(names, found >> PID_BITS + PRIO_BITS),
+    "name": lambda found, names: np.take(names, found),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Lookup:
     """Where a field's value comes from, for each line: a column of its record, or a constant.
 
     ``part`` is what of that column: a task's ``pid``, ``prio`` or ``comm``, the text that a
-    number names (``name``), or the number itself ("").
+    number names (``name``), or the number itself (""). ``varies`` is False where no line has
+    a column, ``mixed`` True where some have.
     """
 
     column: Indices
     constant: Ints
     part: str
+    varies: bool
+    mixed: bool
 
-    def values(self, lines: Indices, records: Indices, data: Ints, names: Column) -> Column:
+    def values(self, lines: Indices, cells: Indices, data: Ints, names: Column) -> Column:
+        """One value per event; ``cells`` is where its record begins in the flat ``data``."""
+        if not self.varies:
+            return np.take(self.constant, lines)
         column = self.column[lines]
-        found = data[records, np.maximum(column, 0)]
-        if self.part == "pid":
-            return pid_of(found)
-        if self.part == "prio":
-            return found >> PID_BITS & (1 << PRIO_BITS) - 1
-        if self.part:
-            text: Column = names[found >> PID_BITS + PRIO_BITS if self.part == "comm" else found]
-            return text
-        return np.where(column == _CONSTANT, self.constant[lines], found)
-
-
-def pid_of(tokens: Ints) -> Ints:
-    """The pids of tasks."""
-    return tokens & (1 << PID_BITS) - 1
+        found = _PARTS[self.part](data[cells + column], names)
+        return np.where(column == _CONSTANT, self.constant[lines], found) if self.mixed else found
 
 
 class Book:
@@ -79,28 +87,27 @@ class Book:
         self.tp = np.array([vocabulary.number(line.tracepoint) for line in self.lines])
         self.current = np.array([_COLUMNS[line.current] for line in self.lines])
         self.marked = np.array([line.mark is not None for line in self.lines])
-        self._lookups: dict[tuple[int, str], _Lookup | None] = {}
+        self._lookups = dict(self._find_fields())
 
-    def lookup(self, tp: int, name: str) -> _Lookup | None:
-        """How to find a field; None where the machine has no such field."""
-        if (tp, name) not in self._lookups:
-            mine = [
-                line if number == tp else None
-                for number, line in zip(self.tp, self.lines, strict=True)
-            ]
-            self._lookups[tp, name] = _compile(mine, name)
-        return self._lookups[tp, name]
+    def _find_fields(self) -> Iterator[tuple[tuple[int, str], _Lookup]]:
+        for tp in np.unique(self.tp).tolist():
+            lines = np.flatnonzero(self.tp == tp)
+            for name in self.lines[lines[0]].fields:
+                yield (tp, name), self._compile(lines, name)
 
+    def _compile(self, lines: Indices, name: str) -> _Lookup:
+        """How to find a field of a tracepoint, which these lines are of."""
+        column = np.full(len(self.lines), _CONSTANT, dtype=np.intp)
+        constant = np.zeros(len(self.lines), dtype=np.int64)
+        part = ""
+        for i in lines.tolist():
+            column[i], constant[i], part = _origin(self.lines[i].fields[name])
+        varies = column[lines] != _CONSTANT
+        return _Lookup(column, constant, part, bool(varies.any()), not varies.all())
 
-def _compile(lines: Sequence[Line | None], name: str) -> _Lookup | None:
-    column = np.zeros(len(lines), dtype=np.intp)
-    constant = np.zeros(len(lines), dtype=np.int64)
-    parts = set()
-    for i, line in enumerate(lines):
-        if line is not None and name in line.fields:
-            column[i], constant[i], part = _origin(line.fields[name])
-            parts.add(part)
-    return _Lookup(column, constant, parts.pop()) if parts else None
+    def lookups(self, tp: int, names: Iterable[str]) -> dict[str, _Lookup]:
+        """How to find the fields; those that the machine does not have are left out."""
+        return {name: self._lookups[tp, name] for name in names if (tp, name) in self._lookups}
 
 
 def _origin(origin: Origin) -> tuple[int, int, str]:
@@ -144,18 +151,19 @@ class Stretch:
     def batch(self, positions: Indices, wanted: Wanted) -> Batch:
         """The events at these positions, with the wanted fields."""
         line, record = self.line[positions], self.record[positions]
-        data, book = self.data, self.book
+        data, book = self.data.ravel(), self.book
+        cells = record * WIDTH
         fields: dict[int, dict[str, Column]] = {}
         batch = Batch(
-            book.tp[line], self.time[positions], data[record, CPU],
-            pid_of(data[record, book.current[line]]), fields, self.comms,
+            book.tp[line], self.time[positions], data[cells + CPU],
+            pid_of(data[cells + book.current[line]]), fields, self.comms,
         )  # fmt: skip
         for tp, names in wanted.items():
             rows = batch.rows(tp)
             if len(rows):
-                mine = line[rows], record[rows], data, self.names
-                lookups = {name: book.lookup(tp, name) for name in sorted(names)}
-                fields[tp] = {name: look.values(*mine) for name, look in lookups.items() if look}
+                mine = line[rows], cells[rows], data, self.names
+                lookups = book.lookups(tp, names)
+                fields[tp] = {name: lookup.values(*mine) for name, lookup in lookups.items()}
         return batch
 
     def planted(self, start: int, stop: int) -> list[Planted]:

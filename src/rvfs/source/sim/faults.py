@@ -96,7 +96,7 @@ class _Clock:
 
 
 class Plan:
-    """What is due. ``next`` is when to :meth:`call` it again, in ns.
+    """What is due. ``next`` is when to :meth:`call` it again, in ns; ``waits`` how many wait.
 
     Raises :class:`InvalidInput` when a monitor is named twice.
     """
@@ -114,6 +114,7 @@ class Plan:
 
     def _set_alarm(self) -> None:
         self.next = min((clock.due for clock in self._asleep), default=math.inf)
+        self.waits = sum(map(len, self._waiting.values()))
 
     def call(self, now: int) -> None:
         """Have the faults that are due wait for their occasion."""

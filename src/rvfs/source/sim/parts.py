@@ -1,0 +1,61 @@
+"""What the simulated machine is made of: its tasks, its CPUs, and the numbers of the kernel."""
+
+from collections.abc import Mapping
+
+from rvfs.event import IDLE_PID
+from rvfs.source.sim.faults import SECOND
+
+#: When the machine began to run, in ns of its clock.
+ORIGIN = SECOND
+
+#: Thread flags on x86; nrp looks at the first alone.
+TIF_NEED_RESCHED, TIF_NEED_RESCHED_LAZY = 3, 4
+
+#: Sleep: ``prev_state`` as the record shows it → the state that the task sets.
+S, D, I = 0x1, 0x2, 0x80  # noqa: E741 - the kernel's own letters
+RAW_STATE: Mapping[int, int] = {S: 0x1, D: 0x2, I: 0x402}
+
+#: Priorities: below 100 real time; all others share the CPU as equals.
+FAIR, IDLE_PRIO = 120, 1000
+
+#: A task is one number, so that a record can carry it: name, priority, pid.
+PID_BITS, PRIO_BITS = 22, 8
+
+
+def pack(pid: int, prio: int, name: int) -> int:
+    """The token of a task; ``name`` is an index into :attr:`Machine.names`."""
+    return (name << PRIO_BITS | prio) << PID_BITS | pid
+
+
+class Task:
+    """``state`` is what it sleeps in or has prepared to sleep in, 0 when runnable.
+
+    ``tail`` is how it will leave the scheduler; ``place`` its index among the sleepers, or -1.
+    """
+
+    __slots__ = (
+        "cpu", "name", "on_queue", "parent", "pid", "pinned", "place",
+        "prio", "rank", "signal", "slept", "state", "tail", "token", "user",
+    )  # fmt: skip
+
+    def __init__(self, pid: int, prio: int, name: int, user: bool, pinned: bool, cpu: "Cpu"):
+        self.pid, self.prio, self.name, self.user, self.pinned = pid, prio, name, user, pinned
+        self.token = pack(pid, prio, name)
+        self.rank = min(prio, FAIR)
+        self.cpu, self.tail = cpu, "schedule"
+        self.state, self.place, self.on_queue = 0, -1, False
+        self.signal, self.slept = 0, False
+        self.parent: Task | None = None
+
+
+class Cpu:
+    """``resched`` is the thread flag that the current task has set, or 0."""
+
+    __slots__ = ("current", "free", "idle", "number", "queue", "resched")
+
+    def __init__(self, number: int, name: int) -> None:
+        self.number, self.free, self.resched = number, ORIGIN, 0
+        self.queue: list[tuple[int, int, Task]] = []
+        self.idle = Task(IDLE_PID, FAIR, name, False, True, self)
+        self.idle.rank, self.idle.tail = IDLE_PRIO, "idle"
+        self.current = self.idle
