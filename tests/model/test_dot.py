@@ -113,6 +113,13 @@ def test_defaults_end_with_their_scope() -> None:
     assert model.final == {"b"}
 
 
+def test_what_a_node_says_of_itself_counts_more_than_a_default() -> None:
+    model = read(
+        "digraph { node [shape=doublecircle] a [shape=circle] b; __init_a a->b [label=e] }"
+    )
+    assert model.final == {"b"}
+
+
 def test_what_a_comment_says_is_not_a_statement() -> None:
     comments = '/* a -> a [label="go"] */', '// "x" -> "y"', '# c [label="c;x<1"]'
     assert read(graph(*comments)) == read(graph())

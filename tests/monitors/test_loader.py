@@ -156,6 +156,10 @@ FAULTY_SHEETS = {
     'on = 3\ndescription = "d"\nscope = "cpu"': [
         "lamp.toml:1:1: expected [[on]] tables", "lamp.toml:1:1: on wants a list, not 3",
     ],
+    with_line(1, 'description = """', "[[on]]", '"""').replace('"start"', '"x"'): [
+        "lamp.toml: entry wants one of handle, start, start_run, not 'x'",
+        "lamp.toml:1:1: the description wants to be one line",
+    ],
     # where a table cannot be told apart for sure, no line is named
     'description = "d"\nscope = "cpu"\non = [{ tracepoint = "a:b", event = "e", entry = "x" }]': [
         "lamp.toml: entry wants one of handle, start, start_run, not 'x'"
