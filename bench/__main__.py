@@ -1,0 +1,31 @@
+"""``python -m bench``: the whole table; ``python -m bench stepping`` one section of it."""
+
+import importlib
+import os
+import platform
+import sys
+
+from bench.table import show
+
+#: Module → title. A section that cannot be measured on this machine says so in its rows.
+SECTIONS = {
+    "stepping": "Stepping and judging",
+    "replay": "Reading recordings",
+    "tree": "The mount",
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - SECTIONS.keys()
+    if unknown:
+        known = ", ".join(SECTIONS)
+        print(f"bench: no section {', '.join(unknown)}; there are {known}", file=sys.stderr)
+        return 2
+    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    for name in names or SECTIONS:
+        show(SECTIONS[name], importlib.import_module(f"bench.{name}").rows())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
