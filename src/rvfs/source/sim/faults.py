@@ -2,7 +2,8 @@
 
 A rate is in violations per second of simulated time. Each fault has random times of its
 own; when one has come, the fault waits for the next occasion of its kind (:data:`OCCASIONS`),
-so that the violation shows. Where occasions are rarer than the rate wants, each is taken.
+so that the violation shows. Where occasions are rarer than the rate wants, there are as
+many as there is room for.
 """
 
 import math

@@ -227,7 +227,10 @@ class Machine(Scheduler):
             self._habits[self._below(len(self._habits))](cpu)
 
     def _fault_of(self, task: Task) -> str:
-        return self._plan.take("task") or (self._plan.take("slept") if task.slept else "")
+        """The monitor whose fault is due, or ""; there is always time for something else too."""
+        if self._random() < 0.5:
+            return ""
+        return (self._plan.take("slept") if task.slept else "") or self._plan.take("task")
 
     def _go_wrong(self, cpu: Cpu, monitor: str) -> None:
         """Do what ``monitor`` must report; for wwnr that takes the task's first sleep anew."""
