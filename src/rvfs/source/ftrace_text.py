@@ -31,7 +31,8 @@ _LINE = re.compile(
     rb"(?:\([ \d-]*\) +)?"  # TGID
     rb"\[?(\d{1,5})\]?"  # CPU
     rb"(?: *[^\s\d\[\]][^\s]{2,11})? +"  # flags
-    rb"(\d{1,10}(?!\d)|\d{1,18}(?= *:))(?:\.(\d{6,9}))?(us[^\s:]?)? *: +"  # time
+    rb"([0-8]?\d{1,9}(?=\.)|\d{1,15}(?=us)|\d{1,18}(?= *:))"  # time, less than 63 bits of ns
+    rb"(?:\.(\d{6,9}))?(us[^\s:]?)? *: +"
     rb"(?:([\w.]+):[ \t]*)?([^\n]*)"  # event and its text
     rb"|([^\n]*))\n",
     re.MULTILINE,
@@ -93,6 +94,8 @@ class TextReader(Reader[Block]):
         self._seen = self._free = False
         self._read_header(buffer[self._next : min(self._next + BLOCK, self._end)])
         self._pending()
+        if self._damage is not None and not self._seen:
+            raise self._damage
 
     def subscribe(self, wanted: Wanted) -> None:
         """A line does not name the system; of two tracepoints of one name the first is meant."""
