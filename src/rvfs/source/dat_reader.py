@@ -120,7 +120,7 @@ class DatReader(Reader[Merged]):
             return self._merge(filled)
         self._finish()
         owed = {lane.pages.span.cpu: lane.pages.owed for lane in self._lanes if lane.pages.owed}
-        return Merged(_none(), {0: owed} if owed else {})
+        return Merged(_none(), {0: owed}) if owed else None
 
     def _finish(self) -> None:
         self._ended, self.done = True, 1.0

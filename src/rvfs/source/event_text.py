@@ -8,7 +8,8 @@ The same event is written in three forms; the first that fits a line is taken:
 3. ``field=value`` by the fields' own names, in any order (``trace-cmd report -R``).
 
 trace-cmd's own ``sched_switch`` loses something: it writes a task that was preempted as
-``R``, and in older releases (before libtraceevent 1.8) the idle state ``I`` as ``W``.
+``R``, and older releases have letters of their own: the idle state ``I`` is ``W``, and the
+two states of a dead task, ``X`` and ``Z``, are exchanged.
 """
 
 import re
