@@ -78,7 +78,7 @@ class Machine(Scheduler):
         self._last_pid = RESERVED_PIDS - 1
         self._populate(tasks)
         self._crowd = len(self._users)
-        self._last_pid = max(self._last_pid, PID_MAX - 1 - self._below(200))
+        self._last_pid = max(self._last_pid, PID_MAX - 1 - self._below(64))
         self._habits: list[Callable[[Cpu], None]] = [
             getattr(self, habit) for habit, weight in HABITS for _ in range(weight)
         ]
