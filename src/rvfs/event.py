@@ -93,8 +93,12 @@ def batch_of(
         mine = columns.setdefault(tp, {name: [] for name in values})
         for name, value in values.items():
             mine[name].append(value)
+    tps, times, cpus, pids = (np.ascontiguousarray(column) for column in heads.T)
     return Batch(
-        *(np.ascontiguousarray(heads[:, i]) for i in range(4)),
+        tps,
+        times,
+        cpus,
+        pids,
         fields={
             tp: {name: np.array(values) for name, values in mine.items()}
             for tp, mine in columns.items()
