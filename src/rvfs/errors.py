@@ -15,6 +15,13 @@
     ├── WouldBlock           EAGAIN   nothing to read yet on a non-blocking descriptor
     ├── Interrupted          EINTR    a signal waits for whoever waits for us
     ├── Halted               ESHUTDOWN  the panic reactor has stopped verification
+    ├── NoSpace              ENOSPC   no debug register is left; says which CPU and who holds them
+    ├── NotSupported         EOPNOTSUPP  the debug registers cannot do that
+    ├── NoTask               ESRCH    the task has exited, or never was
+    ├── NoAccess             EACCES   the caller may not watch that task, CPU or address space
+    ├── NoDevice             ENODEV   the CPU is offline
+    ├── NotReady             ENOMEM   nobody has said yet how many debug registers there are
+    ├── Locked               EPERM    the slot table is in use, and a debugger cannot wait for it
     ├── TraceError           EIO      a recording cannot be read; says file and offset
     └── MountError           EIO      the file system cannot be mounted
 
@@ -117,6 +124,63 @@ class Halted(RvfsError):
     """The panic reactor has stopped verification."""
 
     errno = errno.ESHUTDOWN
+
+
+class NoSpace(RvfsError):
+    """No debug register is left on some CPU.
+
+    ``cpu`` is the first CPU where the request does not fit and ``pool`` the kind of register
+    ("inst", "data" or "shared") of which it has ``slots``. ``pinned`` of them are held by
+    breakpoints of the CPU itself and ``held`` are counted for the task ``holder`` (its name;
+    None where no task has any): the task that asks or, for a request without a task, the
+    one that holds the most. ``asked`` is the weight of the request.
+    """
+
+    errno = errno.ENOSPC
+
+    def __init__(
+        self, message: str, *, cpu: int, pool: str, slots: int, pinned: int,
+        holder: str | None, held: int, asked: int,
+    ):  # fmt: skip
+        self.cpu, self.pool, self.slots, self.pinned = cpu, pool, slots, pinned
+        self.holder, self.held, self.asked = holder, held, asked
+        super().__init__(message)
+
+
+class NotSupported(RvfsError):
+    """The debug registers of this machine cannot do what was asked for."""
+
+    errno = errno.EOPNOTSUPP
+
+
+class NoTask(RvfsError):
+    """The task has exited, or there never was one."""
+
+    errno = errno.ESRCH
+
+
+class NoAccess(RvfsError):
+    """The caller may not watch that task, that CPU or that address space."""
+
+    errno = errno.EACCES
+
+
+class NoDevice(RvfsError):
+    """The CPU is offline."""
+
+    errno = errno.ENODEV
+
+
+class NotReady(RvfsError):
+    """Nobody has said yet how many debug registers there are."""
+
+    errno = errno.ENOMEM
+
+
+class Locked(RvfsError):
+    """The slot table is in use, and the caller cannot wait (kernel: a plain -1)."""
+
+    errno = errno.EPERM
 
 
 class TraceError(RvfsError):
