@@ -99,6 +99,18 @@ def test_a_container_is_checked_with_its_children(rvfs: Say) -> None:
     ]  # fmt: skip
 
 
+def test_the_folder_of_a_monitor_may_be_the_current_one(
+    rvfs: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lamp").mkdir()
+    write_lamp(tmp_path / "lamp")
+    monkeypatch.chdir(tmp_path / "lamp")
+    for folder in (".", "..//lamp", tmp_path / "lamp"):
+        assert rvfs("model", "check", folder)[:2] == (
+            0, f"{folder}: 2 states, 2 events, 1 binding, deterministic\n",
+        )  # fmt: skip
+
+
 def test_what_is_neither_file_nor_monitor_is_refused(rvfs: Say) -> None:
     expected = "lamp: expected a .dot or .gv file, a folder or a shipped monitor"
     assert rvfs("model", "check", "lamp") == (2, "", f"{expected}\n")

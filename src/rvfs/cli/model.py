@@ -119,7 +119,8 @@ def _load(name: str) -> "Loaded":
     path = Path(name)
     if path.suffix not in READERS:
         if path.is_dir():
-            return load_monitor(path.resolve())
+            # A monitor is called as its folder is, which "." and ".." do not tell.
+            return load_monitor(path if path.name not in ("", "..") else path.resolve())
         try:
             return shipped_monitor(name)
         except UnknownName:
