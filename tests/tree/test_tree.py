@@ -280,7 +280,9 @@ def test_inject_cannot_be_read(rv: Served) -> None:
         rv.cat("events/sched/sched_switch/inject")
 
 
-def test_after_the_panic_reactor_nothing_is_injected(rv: Served) -> None:
+def test_after_the_panic_reactor_nothing_is_injected(
+    rv: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     rv.registry.register_reactor(Panic())
     rv.echo("wip", "enabled_monitors")
     rv.echo("panic", "monitors/wip/reactors")
@@ -289,6 +291,8 @@ def test_after_the_panic_reactor_nothing_is_injected(rv: Served) -> None:
     with pytest.raises(RvfsError, match="rv: monitor wip does not allow event on on state on"):
         rv.echo("pid=7", "events/sched/sched_wakeup/inject")
     assert rv.cat("enabled_monitors") == "wip\n"
+    assert "verification halted" in caplog.text
+    caplog.clear()
 
 
 def test_truncating_the_trace_clears_it_and_writing_to_it_does_nothing(rv: Served) -> None:
@@ -303,7 +307,7 @@ def test_truncating_the_trace_clears_it_and_writing_to_it_does_nothing(rv: Serve
 # -- the log ---------------------------------------------------------------------------------
 
 
-def test_the_log_has_the_newest_last(rv: Served) -> None:
+def test_the_log_has_the_newest_last(rv: Served, caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("rvfs.somewhere")
     logger.addHandler(rv.logbook)
     try:
@@ -313,6 +317,7 @@ def test_the_log_has_the_newest_last(rv: Served) -> None:
             logger.error("more %d", number)
     finally:
         logger.removeHandler(rv.logbook)
+        caplog.clear()
     lines = rv.cat("log").splitlines()
     assert len(lines) == 1000
     assert lines[-1].endswith("ERROR more 1199")
