@@ -22,7 +22,7 @@ HEADER_INFO, EVENT_FORMATS, CMDLINES, BUFFER_TEXT = 16, 18, 21, 22
 COMPRESSED = 1
 
 MAX_CPUS = 1 << 13
-PAGE_SIZES = range(64, (1 << 24) + 1)
+PAGE_SIZES = range(64, (1 << 24) + 1, 4)
 
 #: Clocks whose ticks are nanoseconds.
 NS_CLOCKS = ("local", "global", "uptime", "perf", "mono", "mono_raw", "boot", "tai", "tsc2nsec")

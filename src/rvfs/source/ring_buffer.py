@@ -15,12 +15,12 @@ the flags below), then events. An event starts with a 32-bit word of 5 bits ``ty
 of the recording.)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
-from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rvfs.errors import TraceError
 from rvfs.event import Ints
@@ -39,6 +39,9 @@ MISSED_STORED = 1 << 30
 
 #: Pages are decoded in stretches of about this many bytes.
 STRETCH = 128 * 1024
+
+
+Words = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,60 +100,75 @@ class _Fault(Exception):
 
 
 def _walk(
-    heads: memoryview, words: memoryview, time: int, starts: list[int], times: list[int]
-) -> None:
+    heads: memoryview, words: memoryview, at: int, end: int, time: int,
+    starts: list[int], times: list[int],
+) -> None:  # fmt: skip
     """Go through one page's events; append the word each starts at and its time.
 
-    ``heads`` are the words with ``type_len`` in the low 5 bits, ``words`` as they are.
+    ``heads`` are the words with ``type_len`` in the low 5 bits, ``words`` as they are;
+    the events are those of the words from ``at`` to ``end``.
     """
-    at, end = 0, len(words)
     while at < end:
         head = heads[at]
         kind = head & 31
         if 0 < kind < PADDING:
-            following = at + 1 + kind
-            if following > end:
-                raise _Fault("an event runs past the end of its page", at)
             time += head >> 5
             starts.append(at)
             times.append(time)
-            at = following
+            at += kind + 1
             continue
-        if at + 1 == end and (kind != PADDING or head >> 5):
+        if kind == PADDING and not head >> 5:
+            return
+        if at + 1 == end:
             raise _Fault("an event is cut at the end of its page", at)
+        following = words[at + 1]
         if kind == 0:
-            length = words[at + 1]
-            if length < 8 or length > 4 * (end - at - 1):
-                raise _Fault(f"an event has the impossible length {length}", at)
+            if following < 8:
+                raise _Fault(f"an event has the impossible length {following}", at)
             time += head >> 5
             starts.append(at)
             times.append(time)
-            at += 1 + (length + 3) // 4
+            at += 1 + (following + 3) // 4
         elif kind == PADDING:
-            if not head >> 5:
-                return
             time += head >> 5
-            at += 1 + max((words[at + 1] + 3) // 4, 1)
+            at += 1 + max((following + 3) // 4, 1)
         else:
-            moved = (words[at + 1] << DELTA_BITS) + (head >> 5)
+            moved = (following << DELTA_BITS) + (head >> 5)
             time = time + moved if kind == TIME_EXTEND else (time & ~STAMP_MASK) | moved
             if time > MAX_TIME:
                 raise _Fault(f"the time {time} ns is impossible", at)
             at += 2
+    if at > end:
+        if starts and kind < PADDING:
+            at = starts.pop()
+            times.pop()
+        raise _Fault("an event runs past the end of its page", min(at, end - 1))
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Some pages, word by word, and the events found in them so far."""
+
+    heads: memoryview
+    words: memoryview
+    starts: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    lost: dict[int, int] = field(default_factory=dict)
 
 
 class Pages:
     """The pages of one CPU, decoded a stretch at a time, in order.
 
     ``damage`` is the error that ends them, once it was met; events before it are delivered.
+    ``owed`` counts events lost after the last one.
     """
 
     def __init__(self, buffer: mmap, layout: Layout, span: Span, file: str):
         self.span = span
         self.damage: TraceError | None = None
+        self.owed = 0
         self._buffer, self._layout, self._file = buffer, layout, file
         self._at, self._end = span.offset, span.offset + span.size
-        self._owed = 0
 
     @property
     def ended(self) -> bool:
@@ -162,94 +180,64 @@ class Pages:
         """Bytes decoded so far."""
         return self._at - self.span.offset
 
-    @property
-    def owed(self) -> int:
-        """Events lost after the last one; zero before the end."""
-        return self._owed
-
     def decode(self) -> Events:
         """The events of the next pages."""
-        pages = max(STRETCH // self._layout.page_size, 1)
-        found, lost, count = [], {}, 0
-        for page in self._next_pages(pages):
-            if page.missed:
-                self._owed += page.missed
-            if len(page.time):
-                if self._owed:
-                    lost[count], self._owed = self._owed, 0
-                found.append(page)
-                count += len(page.time)
-        if not found:
-            empty = np.empty(0, dtype=np.int64)
-            return Events(empty, empty, empty)
-        time, place, length = (
-            np.concatenate([page[column] for page in found]) for column in range(3)
-        )
-        return Events(time, place, length, lost)
+        layout, start = self._layout, self._at
+        count = max(STRETCH // layout.page_size, 1) * layout.page_size
+        size = min(count, self._end - start)
+        raw = np.frombuffer(self._buffer, layout.order + "u4", size // 4, start)
+        words = raw.astype(np.uint32)
+        heads = words if layout.order == "<" else words << np.uint32(5) | words >> np.uint32(27)
+        stretch = _Stretch(heads.data, words.data)
+        self._at += size
+        for page in range(0, size, layout.page_size):
+            try:
+                self._page(stretch, page // 4, min(page + layout.page_size, size) // 4)
+            except _Fault as fault:
+                self.damage = self.span.error(fault.message, self._file, start + 4 * fault.word)
+                self._at = self._end = start + page
+                break
+        return _events(stretch, start, heads, words)
 
-    def _next_pages(self, count: int) -> "Iterator[_Page]":
-        for _ in range(count):
-            if self.ended:
-                return
-            start, self._at = self._at, self._at + self._layout.page_size
-            yield self._page(start)
-
-    def _page(self, start: int) -> "_Page":
-        """One page; a fault in it ends the span, after the events before the fault."""
-        layout = self._layout
-        size = min(layout.page_size, self._end - start)
-        if size < layout.data:
-            return self._damaged("the last page is cut short", start)
-        time = self._number(start, 8)
-        commit = self._number(start + 8, layout.long_size)
+    def _page(self, stretch: _Stretch, at: int, end: int) -> None:
+        """Find the events of the page in these words."""
+        words, data = stretch.words, at + self._layout.data // 4
+        if data > end:
+            raise _Fault("the last page is cut short", at)
+        time = self._number(words, at, 8)
+        commit = self._number(words, at + 2, self._layout.long_size)
         used = commit & COMMIT_MASK
         if time > MAX_TIME:
-            return self._damaged(f"a page begins at the impossible time {time} ns", start)
-        if used % 4 or used > size - layout.data:
-            return self._damaged(f"a page claims {used} bytes of data", start + 8)
-        page = self._events(start + layout.data, used, time)
-        return page._replace(missed=self._missed(commit, start + layout.data + used, start + size))
-
-    def _missed(self, commit: int, at: int, end: int) -> int:
-        """Events lost before this page; at least one where the kernel did not count them."""
-        if not commit & MISSED_EVENTS:
-            return 0
-        stored = commit & MISSED_STORED and at + self._layout.long_size <= end
-        return max(self._number(at, self._layout.long_size), 1) if stored else 1
-
-    def _events(self, start: int, size: int, time: int) -> "_Page":
-        words = np.frombuffer(self._buffer, self._layout.order + "u4", size // 4, start)
-        words = words.astype(np.uint32)
-        heads = words if self._layout.order == "<" else (words << 5) | (words >> 27)
-        starts: list[int] = []
-        times: list[int] = []
+            raise _Fault(f"a page begins at the impossible time {time} ns", at)
+        if used % 4 or data + used // 4 > end:
+            raise _Fault(f"a page claims {used} bytes of data", at + 2)
+        if commit & MISSED_EVENTS:
+            self.owed += self._missed(words, commit, data + used // 4, end)
+        known, last = len(stretch.starts), data + used // 4
         try:
-            _walk(heads.data, words.data, time, starts, times)
-        except _Fault as fault:
-            self._damaged(fault.message, start + 4 * fault.word)
-        at = np.array(starts, dtype=np.int64)
-        kind = (heads[at] & 31).astype(np.int64)
-        long = kind == 0
-        place = start + 4 * at + 4 + 4 * long
-        length = np.where(
-            long, words[np.minimum(at + 1, len(words) - 1)].astype(np.int64) - 4, 4 * kind
-        )
-        return _Page(np.array(times, dtype=np.int64), place, length)
+            _walk(stretch.heads, words, data, last, time, stretch.starts, stretch.times)
+        finally:
+            if self.owed and len(stretch.starts) > known:
+                stretch.lost[known], self.owed = self.owed, 0
 
-    def _number(self, at: int, size: int) -> int:
-        return int.from_bytes(
-            self._buffer[at : at + size], "little" if self._layout.order == "<" else "big"
-        )
+    def _missed(self, words: memoryview, commit: int, at: int, end: int) -> int:
+        """Events lost before this page; one at least where the kernel did not count them."""
+        stored = commit & MISSED_STORED and at + self._layout.long_size // 4 <= end
+        return max(self._number(words, at, self._layout.long_size), 1) if stored else 1
 
-    def _damaged(self, message: str, at: int) -> "_Page":
-        self.damage = self.span.error(message, self._file, at)
-        self._end = self._at
-        empty = np.empty(0, dtype=np.int64)
-        return _Page(empty, empty, empty)
+    def _number(self, words: memoryview, at: int, size: int) -> int:
+        """4 or 8 bytes; the higher word is the second one on little-endian machines."""
+        if size == 4:
+            return int(words[at])
+        low, high = (at, at + 1) if self._layout.order == "<" else (at + 1, at)
+        return int(words[high]) << 32 | int(words[low])
 
 
-class _Page(NamedTuple):
-    time: Ints
-    place: Ints
-    length: Ints
-    missed: int = 0
+def _events(stretch: _Stretch, start: int, heads: Words, words: Words) -> Events:
+    """Place and length of the records, for all pages at once."""
+    at = np.array(stretch.starts, dtype=np.int64)
+    kind = (heads[at] & 31).astype(np.int64)
+    long = kind == 0
+    length = np.where(long, words[np.where(long, at + 1, at)].astype(np.int64) - 4, 4 * kind)
+    times = np.array(stretch.times, dtype=np.int64)
+    return Events(times, start + 4 * at + 4 + 4 * long, length, stretch.lost)
