@@ -22,6 +22,8 @@ IGNORED = frozenset(
     strictatime lazytime nolazytime default_permissions
     """.split()  # noqa: SIM905
 )
+#: What mount(8) hands to its helpers and rvfs has nothing to do about: mtab, sloppy, verbose.
+MOUNT_FLAGS = frozenset({"-n", "-s", "-v"})
 _HELP = {
     "-o": "options as in fstab: uid=, gid=, mode= of the files and the root folder, and any "
     "long option as name=value",
@@ -77,7 +79,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, kind, metavar, explanation in SIM:
         sim.add_argument(f"--{name}", type=kind, metavar=metavar, help=explanation)
     sim.add_argument("--fault", action="append", metavar="MONITOR:RATE",
-                     help="violations to plant, per event; may be given again")  # fmt: skip
+                     help="violations to plant, per second; may be given again")  # fmt: skip
     owner = parser.add_argument_group("owner and mode, as in tracefs")
     owner.add_argument("--uid", type=int, metavar="N", help="of all files")
     owner.add_argument("--gid", type=int, metavar="N", help="of all files")
@@ -105,7 +107,8 @@ def as_command(arguments: Sequence[str]) -> Sequence[str]:
     if not _is_source(source):
         return arguments
     chosen = [] if source == "rvfs" else ["--source", source]
-    return ["mount", *chosen, "--fsname", source, *rest, directory]
+    wanted = [one for one in rest if one not in MOUNT_FLAGS]
+    return ["mount", *chosen, "--fsname", source, *wanted, directory]
 
 
 def _is_source(word: str) -> bool:
