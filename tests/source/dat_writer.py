@@ -77,6 +77,7 @@ class Stamp:
 
 
 Item = Event | Lost | Discarded | Stamp
+Pages = Mapping[int, bytes]
 
 
 @dataclass
@@ -102,6 +103,8 @@ class Writer:
     comms: Mapping[int, str] = field(default_factory=dict)
     kinds: Sequence[Kind] = KINDS
     options: Sequence[tuple[int, bytes]] = ()
+    instances: Mapping[str, Mapping[int, Sequence[Item]]] = field(default_factory=dict)
+    text: bytes | None = None
 
     # numbers
 
@@ -224,11 +227,16 @@ class Writer:
     # the file
 
     def file(self, cpus: Mapping[int, Iterable[Item]]) -> bytes:
-        pages = {cpu: self.pages(items) for cpu, items in cpus.items()}
+        buffers = {
+            name: {cpu: self.pages(items) for cpu, items in mine.items()}
+            for name, mine in {"": cpus, **self.instances}.items()
+        }
         start = b"\x17\x08\x44tracing" + f"{self.version}\0".encode()
         start += self.pack(1, int(self.order == ">")) + self.pack(1, self.long_size)
         start += self.pack(4, self.page_size)
-        return self.version6(start, pages) if self.version == 6 else self.version7(start, pages)
+        count = max((cpu for pages in buffers.values() for cpu in pages), default=0) + 1
+        write = self.version6 if self.version == 6 else self.version7
+        return write(start, buffers, count)
 
     def header_info(self) -> bytes:
         long, room = self.long_size, self.page_size - 8 - self.long_size
@@ -265,20 +273,32 @@ class Writer:
     def option(self, number: int, data: bytes) -> bytes:
         return self.pack(2, number) + self.pack(4, len(data)) + data
 
-    def version6(self, data: bytes, pages: Mapping[int, bytes]) -> bytes:
+    def version6(self, data: bytes, buffers: Mapping[str, Pages], count: int) -> bytes:
         data += self.header_info() + self.pack(4, 0) + self.formats()
         data += self.pack(4, 0) + self.pack(4, 0) + self.cmdlines()
-        count = max(pages, default=0) + 1
         data += self.pack(4, count) + b"options  \0"
         data += b"".join(self.option(number, value) for number, value in self.options)
-        data += self.pack(2, 0) + b"flyrecord\0"
-        at = self.aligned(len(data) + 16 * count)
-        body = b""
+        if self.text is not None:
+            return data + self.pack(2, 0) + b"latency  \0" + self.text
+        names = [name.encode() + b"\0" for name in buffers][1:]
+        at = len(data) + sum(14 + len(name) for name in names) + 2
+        body, places = b"", []
+        for pages in buffers.values():
+            places.append(self.pack(8, at + len(body)))
+            body += self.flyrecord(at + len(body), pages, count)
+        for name, place in zip(names, places[1:], strict=True):
+            data += self.option(3, place + name)
+        return data + self.pack(2, 0) + body
+
+    def flyrecord(self, at: int, pages: Pages, count: int) -> bytes:
+        """The table of the CPUs, then their pages."""
+        start = self.aligned(at + 10 + 16 * count)
+        table, body = b"flyrecord\0", b""
         for cpu in range(count):
             mine = pages.get(cpu, b"")
-            data += self.pack(8, at + len(body)) + self.pack(8, len(mine))
+            table += self.pack(8, start + len(body)) + self.pack(8, len(mine))
             body += mine
-        return data.ljust(at, b"\0") + body
+        return table.ljust(start - at, b"\0") + body
 
     def aligned(self, at: int) -> int:
         return -(-at // self.page_size) * self.page_size
@@ -299,7 +319,7 @@ class Writer:
         pieces = [pages[at : at + size] for at in range(0, len(pages), size)]
         return self.pack(4, len(pieces)) + b"".join(map(self.packed, pieces))
 
-    def version7(self, data: bytes, pages: Mapping[int, bytes]) -> bytes:
+    def version7(self, data: bytes, buffers: Mapping[str, Pages], count: int) -> bytes:
         data += self.compression.encode() + b"\0" + b"1.0\0"
         place = len(data)
         data += b"\0" * 8
@@ -311,20 +331,29 @@ class Writer:
             options += self.option(number, self.pack(8, len(data)))
             data += self.section(number, content)
         options += b"".join(self.option(number, value) for number, value in self.options)
-        options += self.option(8, self.pack(4, max(pages, default=0) + 1))
-        packed = self.compression != "none"
-        buffer = len(data)
-        start = self.aligned(buffer + 16)
+        options += self.option(8, self.pack(4, count))
+        for name, pages in buffers.items():
+            described, data = self.buffer(data, name, pages)
+            options += described
+        first = self.pack(8, len(data))
+        tail = self.section(0, options + self.option(0, self.pack(8, 0)))
+        return data[:place] + first + data[place + 8 :] + tail
+
+    def buffer(self, data: bytes, name: str, pages: Pages) -> tuple[bytes, bytes]:
+        """The option that describes a buffer, and the data with its section."""
+        packed, at = self.compression != "none", len(data)
+        described = self.pack(8, at) + name.encode() + b"\0local\0"
+        if self.text is not None:
+            chunks = self.pack(4, 1) + self.packed(self.text) if packed else self.text
+            head = self.pack(2, 22) + self.pack(2, int(packed)) + self.pack(4, 0)
+            return self.option(22, described), data + head + self.pack(8, len(chunks)) + chunks
+        start = self.aligned(at + 16)
         body, cpus = b"", b""
         for cpu, mine in pages.items():
             stored = self.chunks(mine) if packed and mine else mine
             cpus += self.pack(4, cpu) + self.pack(8, start + len(body)) + self.pack(8, len(stored))
             body += stored
         data += self.pack(2, 3) + self.pack(2, int(packed)) + self.pack(4, 0)
-        data += self.pack(8, start - buffer - 16 + len(body))
-        data = data.ljust(start, b"\0") + body
-        description = self.pack(8, buffer) + b"\0local\0" + self.pack(4, self.page_size)
-        options += self.option(3, description + self.pack(4, len(pages)) + cpus)
-        first = self.pack(8, len(data))
-        tail = self.section(0, options + self.option(0, self.pack(8, 0)))
-        return data[:place] + first + data[place + 8 :] + tail
+        data += self.pack(8, start - at - 16 + len(body))
+        described += self.pack(4, self.page_size) + self.pack(4, len(pages)) + cpus
+        return self.option(3, described), data.ljust(start, b"\0") + body

@@ -261,6 +261,35 @@ def test_what_was_written_is_read_back(
     assert read_all(path, SWITCHES, WAKEUPS, limit=limit) == expected(cpus)
 
 
+@every_form
+def test_an_instance_is_read_where_the_top_buffer_is_empty(
+    form: Mapping[str, object], tmp_path: Path
+) -> None:
+    cpus: dict[int, list[Item]] = {0: [switch(5, 1, 2)], 1: [switch(6, 2, 1)]}
+    writer = Writer(instances={"first": cpus, "second": {0: [switch(9, 3, 4)]}}, **form)  # type: ignore[arg-type]
+    path = write(tmp_path, writer.file({0: [], 1: []}))
+    assert read_all(path, SWITCHES) == expected(cpus)
+    assert Replay(str(path), vocabulary()).notes == [
+        "instance 'second' of the recording is not read"
+    ]
+
+
+@every_form
+def test_text_of_a_latency_tracer_in_a_trace_dat(
+    form: Mapping[str, object], tmp_path: Path
+) -> None:
+    line = b"  a-12  1d..2. 40us+: sched_wakeup: comm=b pid=3 prio=4 target_cpu=000\n"
+    text = b"# tracer: wakeup\n" + line
+    path = write(tmp_path, Writer(text=text, comms={7: "seven"}, **form).file({}))  # type: ignore[arg-type]
+    known = vocabulary()
+    replay = Replay(str(path), known)
+    replay.subscribe(wanting(known, WAKEUPS))
+    found = batches(replay)
+    fields = {"comm": b"b", "pid": 3, "prio": 4, "target_cpu": 0}
+    assert events(found, known) == [Seen(WAKEUPS, 40_000, 1, 12, fields)]
+    assert (found[0].comm(12, 1), found[0].comm(7, 1)) == ("a", "seven")
+
+
 # Damage
 
 
@@ -358,7 +387,8 @@ def test_trace_cmd_reads_what_the_writer_writes(form: Mapping[str, object], tmp_
             Stamp((1 << 40) + 8), switch((1 << 40) + 9000, 1, 2)],
         1: [wakeup(1000, 7, 8), Lost(None), long],
     }  # fmt: skip
-    path = write(tmp_path, Writer(**form).file(cpus))  # type: ignore[arg-type]
+    writer = Writer(instances={"other": {0: []}}, **form)  # type: ignore[arg-type]
+    path = write(tmp_path, writer.file(cpus))
     told = subprocess.run(
         ["trace-cmd", "report", "-t", str(path)], capture_output=True, text=True, check=True
     ).stdout
