@@ -20,7 +20,12 @@ import pytest
 
 TRACES = Path(__file__).parents[2] / "shared" / "traces"
 
-hypothesis.settings.register_profile("rvfs", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "rvfs",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("rvfs")
 
 
