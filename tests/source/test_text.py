@@ -272,6 +272,23 @@ def test_an_impossible_time_is_damage(time: str, tmp_path: Path) -> None:
     assert error.offset == len(good)
 
 
+@pytest.mark.parametrize(
+    "filler", [" ", "-1 ", " a", "a-1 [001] ", " next_pid=", " ==> next_comm=", "9", "[", "("]
+)
+def test_long_lines_of_anything_come_to_an_end(filler: str, tmp_path: Path) -> None:
+    filler *= BLOCK // 2 // len(filler)
+    good = line(1, "sched_switch", SWITCH)
+    for text in (
+        filler + "x\n", f"  task-12 {filler}\n", f"  task-12 [001] {filler}x\n",
+        line(2, "sched_switch", f"{filler}x"), line(2, "sched_switch", f"prev_comm={filler}x"),
+        line(2, "irq_handler_entry", f"irq=5 name={filler}"),
+    ):  # fmt: skip
+        found, _error = until_damage(
+            write(tmp_path, good + text), SWITCHES, "irq:irq_handler_entry"
+        )
+        assert found[0].fields == FIELDS
+
+
 # Round trip
 
 NAMES = st.text(

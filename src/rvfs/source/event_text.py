@@ -37,10 +37,10 @@ PLUGIN_TEMPLATES: Mapping[str, str] = {
 _OLD_STATES = str.maketrans({"x": "P", "W": "I"})
 
 #: Newer kernels add fields at the end of a text.
-_END = r"(?:,? [a-z_]\w*=.*)?\s*"
+_END = r"(?:,? [a-z_]\w*=.*)?\s{0,3}"
 _NUMBER = r"-?0x[0-9a-fA-F]+|-?\d+"
 #: Where a text ends that stands without quotes before the next field.
-_TEXT = r".*?(?= ==> | [a-z_]\w*=|\s*$)"
+_TEXT = r".*?(?= ==> | [a-z_]\w*=|\s{0,3}$)"
 #: Values that are read once: pids, priorities and states come again and again.
 _CACHED = 1 << 16
 
