@@ -10,7 +10,7 @@ from rvfs.cli.mount import as_command
     [
         ("rvfs /mnt -o rw,dev", "mount --fsname rvfs -o rw,dev /mnt"),
         ("inject /mnt", "mount --source inject --fsname inject /mnt"),
-        ("replay:/a.dat /mnt -o ro", "mount --source replay:/a.dat --fsname replay:/a.dat -o ro /mnt"),
+        ("replay:/a /mnt -o ro", "mount --source replay:/a --fsname replay:/a -o ro /mnt"),
         ("sim /mnt -s -n -v -o rw", "mount --source sim --fsname sim -o rw /mnt"),
         ("mount /mnt -f", "mount /mnt -f"),
         ("check -v a.txt", "check -v a.txt"),
