@@ -375,6 +375,23 @@ def test_a_sparse_file_of_a_terabyte_is_refused_or_read_at_once(
     assert len(read_all(path, SWITCHES)) == 398
 
 
+def test_terabytes_of_empty_pages_are_read_a_little_at_a_time(tmp_path: Path) -> None:
+    data = Writer().file({0: [], 1: [switch(1, 1, 2)]})
+    table = data.index(b"flyrecord\0") + 10
+    entry = (1 << 20).to_bytes(8, "little") + (1 << 40).to_bytes(8, "little")
+    path = write(tmp_path, data[:table] + entry + data[table + 16 :])
+    with path.open("r+b") as file:
+        file.truncate((1 << 40) + (1 << 20))
+    known = vocabulary()
+    replay = Replay(str(path), known)
+    replay.subscribe(wanting(known, SWITCHES))
+    for _ in range(3):
+        batch = replay.read(100)
+        assert batch is not None
+        assert len(batch) == 0
+    assert 0 < replay.done < 0.001
+
+
 # Against trace-cmd
 
 

@@ -11,8 +11,9 @@ import pytest
 import trio
 import trio.testing
 
-from rvfs.errors import TraceError
+from rvfs.errors import InvalidInput, TraceError
 from rvfs.event import Batch
+from rvfs.source import Source
 from rvfs.source.replay import Replay
 from rvfs.tracepoint import Vocabulary, catalogue
 from tests.conftest import TRACES
@@ -132,6 +133,17 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
     assert (replay.name, replay.cpus, replay.done) == (f"replay {tmp_path}/trace.dat", 1, 0)
     batches(replay)
     assert replay.done == 1
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("nan")])
+def test_a_speed_that_is_none(speed: float, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="must be more than 0"):
+        Replay(recording(tmp_path, [1]), vocabulary(), speed=speed)
+
+
+def test_it_is_a_source(tmp_path: Path) -> None:
+    source: Source = Replay(recording(tmp_path, [1]), vocabulary())
+    assert source.read(1) is not None
 
 
 # What is no recording

@@ -11,7 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
 
 if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
-    from rvfs.event import Ints, Verdict
+    from rvfs.event import Batch, Verdict
     from rvfs.monitor import Monitor
     from rvfs.monitors import Loaded
+    from rvfs.tracepoint import Vocabulary
 
 CLEAN, VIOLATIONS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -151,8 +152,6 @@ class Report:
 
 def _check(path: str, monitors: "Sequence[Monitor]", line: "Callable[[Verdict], str]") -> Report:
     """Step a recording through the monitors; violations go to stdout as they are found."""
-    import numpy as np
-
     from rvfs.engine import Engine
     from rvfs.source.replay import Replay
     from rvfs.tracepoint import Vocabulary, catalogue
@@ -160,35 +159,35 @@ def _check(path: str, monitors: "Sequence[Monitor]", line: "Callable[[Verdict], 
     report, vocabulary = Report(path), Vocabulary()
     for tracepoint in catalogue():
         vocabulary.add(tracepoint)
-    source, engine = Replay(path, vocabulary), Engine(vocabulary)
     report.violations.update({monitor.name: 0 for monitor in monitors})
-    for monitor in monitors:
-        engine.add(monitor)
-    source.subscribe(engine.wanted())
-    counts = np.zeros(0, dtype=np.int64)
-    with _progress(path) as progress:
+    with closing(Replay(path, vocabulary)) as source, _progress(path) as progress:
+        engine = Engine(vocabulary)
+        for monitor in monitors:
+            engine.add(monitor)
+        source.subscribe(engine.wanted())
         while (batch := source.read(BATCH)) is not None:
             verdicts = engine.step(batch)
-            report.violations.update(verdict.monitor for verdict in verdicts)
-            report.lost.update(batch.lost)
-            counts = _add(counts, np.bincount(batch.tp))
+            _count(report, batch, verdicts, vocabulary)
             progress.show(source.done, "".join(map(line, verdicts)))
-    source.close()
-    report.events.update(
-        {vocabulary[n].full_name: int(counts[n]) for n in np.flatnonzero(counts).tolist()}
-    )
-    report.warnings = [*source.notes, *_blind(monitors, report.events)]
+    report.warnings = [*source.notes, *_blind(monitors, report.events, vocabulary)]
     return report
 
 
-def _add(counts: "Ints", more: "Ints") -> "Ints":
-    """Element by element, the shorter one continued with zeros."""
-    long, short = (counts, more.copy()) if len(counts) > len(more) else (more.copy(), counts)
-    long[: len(short)] += short
-    return long
+def _count(
+    report: Report, batch: "Batch", verdicts: "Iterable[Verdict]", vocabulary: "Vocabulary"
+) -> None:
+    import numpy as np
+
+    report.violations.update(verdict.monitor for verdict in verdicts)
+    report.lost.update(batch.lost)
+    numbers, counts = np.unique(batch.tp, return_counts=True)
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        report.events[vocabulary[number].full_name] += count
 
 
-def _blind(monitors: "Iterable[Monitor]", events: Mapping[str, int]) -> Iterator[str]:
+def _blind(
+    monitors: "Iterable[Monitor]", events: Mapping[str, int], vocabulary: "Vocabulary"
+) -> Iterator[str]:
     """Which monitors could not see what they are bound to; a clean result says less then."""
     for monitor in monitors:
         bound = dict.fromkeys(binding.tracepoint for binding in monitor.bindings)
@@ -196,7 +195,8 @@ def _blind(monitors: "Iterable[Monitor]", events: Mapping[str, int]) -> Iterator
         if missing:
             nothing = len(missing) == len(bound)
             effect = "it checked nothing" if nothing else "its verdicts cannot be relied on"
-            yield f"{monitor.name}: {effect}, there is no event {', '.join(missing)}"
+            names = [n if n in vocabulary else f"{n} (whose fields are not known)" for n in missing]
+            yield f"{monitor.name}: {effect}, there is no event {', '.join(names)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ class _Lane:
     reached: int = 0
 
     def fill(self) -> None:
-        """Decode until there is an event, or the end, or damage."""
-        while not len(self.events) and not self.pages.ended:
+        """Decode the next pages, unless there are events yet."""
+        if not len(self.events) and not self.pages.ended:
             self.events = self.pages.decode()
             if len(self.events):
                 self.key = np.maximum(np.maximum.accumulate(self.events.time), self.reached)
@@ -115,6 +115,8 @@ class DatReader(Reader[Merged]):
             if lane.pages.damage and not len(lane.events):
                 self._ended = True
                 raise lane.pages.damage
+        if any(not len(lane.events) and not lane.pages.ended for lane in self._lanes):
+            return Merged(_none())  # a lane of empty pages: it may yet have the next event
         filled = [lane for lane in self._lanes if len(lane.events)]
         if filled:
             return self._merge(filled)
@@ -169,7 +171,6 @@ class DatReader(Reader[Merged]):
         return batch, stop
 
     def _short_record(self, stretch: Merged, at: int) -> TraceError:
-        self._ended = True
         where, cpu = int(stretch.place[at]), int(stretch.cpu[at])
         return self._span(cpu).error("a record is shorter than its fields", self._file, where)
 

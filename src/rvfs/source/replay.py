@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from mmap import ACCESS_READ, mmap
 from typing import Any
 
-from rvfs.errors import TraceError
+from rvfs.errors import InvalidInput, TraceError
 from rvfs.event import Batch
 from rvfs.source import Wanted
 from rvfs.source.dat_reader import DatReader
@@ -72,13 +72,15 @@ class Replay:
 
     Without ``speed`` events come as fast as they are read; with it, an event comes when as
     much time has passed on ``clock`` (seconds) as in the recording, divided by ``speed``,
-    counted from the first read.
+    counted from the first read. Raises :class:`InvalidInput` for a speed that is none.
     """
 
     def __init__(
         self, path: str, vocabulary: Vocabulary, *, speed: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):  # fmt: skip
+        if speed is not None and not speed > 0:
+            raise InvalidInput(f"the speed of a replay must be more than 0, not {speed}")
         self.name = f"replay {path}"
         self._reader = open_reader(path, vocabulary)
         self.cpus = self._reader.cpus
