@@ -129,7 +129,7 @@ class Halted(RvfsError):
 class NoSpace(RvfsError):
     """No debug register is left on some CPU.
 
-    ``cpu`` is the first CPU where the request does not fit and ``pool`` the kind of register
+    ``cpu`` is the CPU with the least room for the request and ``pool`` the kind of register
     ("inst", "data" or "shared") of which it has ``slots``. ``pinned`` of them are held by
     breakpoints of the CPU itself and ``held`` are counted for the task ``holder`` (its name;
     None where no task has any): the task that asks or, for a request without a task, the

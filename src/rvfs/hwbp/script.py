@@ -63,7 +63,7 @@ def _number(below: int, lowest: int = 0) -> Callable[[str], int]:
             raise Fault(f"{word!r} is no number")
         number = int(word, 16 if word[1:2] in ("x", "X") else 10)
         if not lowest <= number < below:
-            raise Fault(f"{word} is not from {lowest} to {below - 1:#x}")
+            raise Fault(f"{word} is not from {lowest} to {below - 1}")
         return number
 
     return read

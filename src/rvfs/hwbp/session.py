@@ -89,7 +89,7 @@ class Session:
         room, error = self.machine.room(self._opening(task, cpu, attr), FREE_LIMIT)
         if error is None:
             return Answer(f"{room} LIMIT")
-        return Answer(f"{room} {errno_name(error)}", str(error))
+        return Answer(f"{room} {errno_name(error)}", f"after {room} more: {error}")
 
     def _open(self, event: str, opened: Callable[[], list[Breakpoint]]) -> Answer:
         if event in self._events:

@@ -20,12 +20,12 @@ task T         every CPU         the largest P(c) + N(T, c) of any c
 A task is the object, not its pid: it keeps its slots after its exit until each is released.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Lock
 from typing import TypeVar
 
 from rvfs.errors import Gone, InvalidInput, Locked, NotReady, RvfsError
-from rvfs.hwbp.breakpoint import EMPTY, INVALID, Pool, Registers
+from rvfs.hwbp.breakpoint import EMPTY, INVALID, RW, Pool, Registers, W, X
 from rvfs.hwbp.table import EVERY_CPU, Request, Table, Task
 
 A = TypeVar("A")
@@ -84,12 +84,17 @@ class Slots:
         for pool, count in registers.slots.items():
             if count < 0:
                 raise InvalidInput(f"a CPU cannot have {count} {pool} registers")
-        self._registers = registers
-        self._tables = {pool: Table(count) for pool, count in registers.slots.items()}
+        self._tables = {pool: Table(pool, count) for pool, count in registers.slots.items()}
+        self._inst, self._data = (self._tables[registers.pool(kind)] for kind in (X, W))
 
     def __iter__(self) -> Iterator[Reservation]:
         """Everything that is held, in the order of the reservations."""
         return iter(tuple(self._held))
+
+    @property
+    def pools(self) -> Mapping[Pool, int]:
+        """How many registers of each kind every CPU has; empty while nobody knows."""
+        return {pool: table.slots for pool, table in self._tables.items()}
 
     def is_target(self, task: Task | None, cpu: int) -> bool:
         """Whether there is such a CPU; ``EVERY_CPU`` is one only for a task."""
@@ -190,7 +195,7 @@ class Slots:
             raise Gone(f"the slot of {reservation.request} was released before")
 
     def _table(self, request: Request) -> Table:
-        return self._tables[self._registers.pool(request.bp_type)]
+        return self._data if request.bp_type & RW else self._inst
 
     def _reserve(self, request: Request) -> Reservation:
         self._admit(request)
@@ -210,7 +215,7 @@ class Slots:
             raise InvalidInput(f"a breakpoint needs at least 1 register, not {request.weight}")
         table = self._table(request)
         if request.weight > table.room(request):
-            raise table.refusal(request, self._registers.pool(request.bp_type))
+            raise table.refusal(request)
 
     def _release(self, reservation: Reservation) -> None:
         self._check_held(reservation)

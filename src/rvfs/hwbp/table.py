@@ -50,7 +50,8 @@ class Ranking(Generic[K]):
         if number:
             self.numbers[key] = number
             self._keys[number][key] = None
-        self.top = max(self.top, number)
+            if number > self.top:
+                self.top = number
         while self.top and not self._keys[self.top]:
             self.top -= 1
 
@@ -63,8 +64,8 @@ class Ranking(Generic[K]):
 class Table:
     """P, N and M of one pool of ``slots`` registers on each CPU; none of them ever passes it."""
 
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
+    def __init__(self, pool: Pool, slots: int) -> None:
+        self.pool, self.slots = pool, slots
         self.cpu_pinned: Ranking[int] = Ranking(slots)
         self.everywhere: Ranking[Task] = Ranking(slots)
         self.on_cpu: dict[int, Ranking[Task]] = {}  # N of the tasks that have something there
@@ -122,8 +123,9 @@ class Table:
     def _add_alone(self, task: Task, cpu: int, amount: int) -> None:
         alone = self.alone.setdefault(task, {})
         alone[cpu] = alone.get(cpu, 0) + amount
-        here = self.on_cpu.setdefault(cpu, Ranking(self.slots))
-        here[task] = alone[cpu] and self.task_pinned(task, cpu)
+        if cpu not in self.on_cpu:
+            self.on_cpu[cpu] = Ranking(self.slots)
+        self.on_cpu[cpu][task] = alone[cpu] and self.task_pinned(task, cpu)
         if not alone[cpu]:
             self._forget(task, cpu)
 
@@ -135,15 +137,16 @@ class Table:
         if not self.on_cpu[cpu].numbers:
             del self.on_cpu[cpu]
 
-    def refusal(self, request: Request, pool: Pool) -> NoSpace:
+    def refusal(self, request: Request) -> NoSpace:
         cpu = self.bottleneck(request)
         task, held = self.holder(request, cpu)
         pinned = self.cpu_pinned[cpu]
         who = f"task {task}" if request.task is not None else f"task {task}, the most of any task"
+        registers = f"{self.slots} {self.pool} register" + "s" * (self.slots != 1)
         counted = f"{pinned} pinned to the CPU" + (f", {held} held by {who}" if held else "")
         return NoSpace(
-            f"no room for {request}: CPU {cpu} has {self.slots} {pool} registers, "
-            f"{counted}, {request.weight} asked for",
-            cpu=cpu, pool=pool, slots=self.slots, pinned=pinned,
+            f"no room for {request}: CPU {cpu} has {registers}, {counted}, "
+            f"{request.weight} asked for",
+            cpu=cpu, pool=self.pool, slots=self.slots, pinned=pinned,
             holder=None if task is None else str(task), held=held, asked=request.weight,
         )  # fmt: skip
