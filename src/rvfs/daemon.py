@@ -253,6 +253,7 @@ class Server:
                 if self._settings.panic == "exit":
                     nursery.start_soon(self._stop_when_halted, stop)
                 nursery.start_soon(self._stop_on_signal, signals, stop)
+                log.info("mounted on %s, source %s", mountpoint, self._machine.source.name)
                 ready()
 
     async def _answer(self, stop: Callable[[], None]) -> None:
@@ -276,10 +277,7 @@ class Server:
         await self._stop(stop)
 
     async def _stop(self, stop: Callable[[], None]) -> None:
-        """End of file for who waits for lines; then, once they have been told, the end."""
-        self._pipe.close()
-        for _ in range(2):
-            await trio.lowlevel.checkpoint()
+        await self._pipe.close()
         stop()
 
 
@@ -302,7 +300,7 @@ def run(settings: Settings, *, foreground: bool) -> int:
     server = Server(settings, Machine(settings, logbook))
     server.mount()
     if foreground:
-        return server.run(lambda: log.info("mounted on %s", settings.mountpoint))
+        return server.run(lambda: None)
     return _in_background(server)
 
 

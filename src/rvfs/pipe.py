@@ -13,17 +13,20 @@ wants it; so one that dies takes nothing along. One task does all of that
 """
 
 import os
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import trio
 
 from rvfs.errors import Interrupted, WouldBlock
-from rvfs.readers import Wait, interrupted
+from rvfs.readers import Sight, Wait, look
 from rvfs.trace import Trace
 
 #: Seconds between two looks at the readers that wait, and how much longer than a look takes.
 PERIOD, RATIO = 0.05, 10
+#: Seconds that readers have to see the end of the file.
+GRACE = 0.5
+#: How often one is looked at that is just being interrupted, before it is taken as hidden.
+TRIES = 20
 
 
 class Reader:
@@ -34,6 +37,7 @@ class Reader:
         self.inode, self.opener = inode, opener
         self.blocking = not flags & os.O_NONBLOCK
         self._data, self._done = b"", 0
+        self.hidden = False
 
     @property
     def begun(self) -> bool:
@@ -80,24 +84,27 @@ class TracePipe:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._device = ""
-        self._look_at = 0.0
+        self._next_look = 0.0
         self._waiting: list[_Asked] = []
+        self._readers: set[Reader] = set()
         self._pollers: dict[Reader, Callable[[], None]] = {}
         self._bell = trio.Event()
+        self._all_released = trio.Event()
         self._closed = False
         self._forget_trace = trace.when_ready(self._lines_came)
 
     def open(self, inode: int, opener: int, flags: int) -> Reader:
         """``opener`` is a thread's number, ``flags`` are those of open(2)."""
-        return Reader(self._trace, inode, opener, flags)
+        reader = Reader(self._trace, inode, opener, flags)
+        self._readers.add(reader)
+        return reader
 
     async def read(self, reader: Reader, size: int) -> bytes:
         """At most ``size`` bytes of whole or begun lines; empty at the end of the mount.
 
         Raises :class:`WouldBlock` and :class:`Interrupted`.
         """
-        first = reader.begun or not self._waiting
-        data = reader.take(size) if first else b""
+        data = reader.take(size)
         if data or self._closed:
             return data
         if not reader.blocking:
@@ -125,15 +132,22 @@ class TracePipe:
     def release(self, reader: Reader) -> None:
         """The file was closed: what was not read of it goes to the others."""
         self._pollers.pop(reader, None)
+        self._readers.discard(reader)
+        if self._closed and not self._readers:
+            self._all_released.set()
         reader.close()
         self._lines_came()
 
-    def close(self) -> None:
-        """End of file for all who wait, and for all who come later."""
+    async def close(self) -> None:
+        """What there is, and then the end of the file, for all who read; returns when they have
+        closed it, or after :data:`GRACE` seconds."""
         self._closed = True
         self._forget_trace()
         for asked in tuple(self._waiting):
-            self._answer(asked, b"")
+            self._answer(asked, asked.reader.take(asked.size))
+        if self._readers:
+            with trio.move_on_after(GRACE):
+                await self._all_released.wait()
 
     def _lines_came(self) -> None:
         self._bell.set()
@@ -153,10 +167,10 @@ class TracePipe:
             elif len(self._trace):
                 await self._deliver()
             else:
-                with trio.move_on_at(self._look_at) as nothing_came:
+                with trio.move_on_at(self._next_look) as nothing_came:
                     await self._rung()
                 if nothing_came.cancelled_caught:
-                    await self._look()
+                    await self._look_at_all()
 
     async def _rung(self) -> None:
         """Return when a reader or a line has come."""
@@ -166,22 +180,35 @@ class TracePipe:
     async def _deliver(self) -> None:
         """Give what there is to the first who waits, unless it has been interrupted."""
         first = self._waiting[0]
-        await self._drop_interrupted([first])
-        if first in self._waiting and (data := first.reader.take(first.size)):
+        sight = await self._sight_of(first)
+        if first not in self._waiting or sight is Sight.INTERRUPTED:
+            return
+        if data := first.reader.take(first.size):
             self._answer(first, data)
 
-    async def _look(self) -> None:
+    async def _sight_of(self, asked: _Asked) -> Sight:
+        """Looks again at one who is being interrupted now; but only once in vain."""
+        for _ in range(1 if asked.reader.hidden else TRIES):
+            (sight,) = await self._look([asked])
+            if sight is not Sight.UNSURE:
+                return sight
+            await trio.sleep(PERIOD / TRIES)
+        asked.reader.hidden = True
+        return Sight.UNSURE
+
+    async def _look_at_all(self) -> None:
         """Drop who has been interrupted; not so often that it would cost a tenth of a CPU."""
         began = trio.current_time()
-        await self._drop_interrupted(self._waiting)
+        await self._look(tuple(self._waiting))
         now = trio.current_time()
-        self._look_at = now + max(PERIOD, RATIO * (now - began))
+        self._next_look = now + max(PERIOD, RATIO * (now - began))
 
-    async def _drop_interrupted(self, waits: list[_Asked]) -> None:
-        look = partial(interrupted, tuple(waits), self._device, "/trace_pipe")
-        for asked in await trio.to_thread.run_sync(look):
-            if asked in self._waiting:
+    async def _look(self, waits: Sequence[_Asked]) -> list[Sight]:
+        sights = await trio.to_thread.run_sync(look, waits, self._device, "/trace_pipe")
+        for asked, sight in zip(waits, sights, strict=True):
+            if sight is Sight.INTERRUPTED and asked in self._waiting:
                 self._answer(asked, None)
+        return sights
 
     def _answer(self, asked: _Asked, data: bytes | None) -> None:
         self._waiting.remove(asked)

@@ -6,11 +6,13 @@ SIGKILL too. What can be seen instead: such a reader is in state D, in the kerne
 ``request_wait_answer``, with a signal pending that it does not block
 (fs/fuse/dev.c). All of this is in /proc, and is read here.
 
-A read request names no task either. The one who opened the file is looked at first; an
-inherited descriptor (``cat <&3``) is looked for in every process, by the inode number of the
-open file, which fs.py does not give to two of them.
+A read request names no task either. It is the one that sleeps in a system call on a descriptor
+of that open file, which is told by its inode number: fs.py does not give one to two open files.
+The task that opened it is looked at first; an inherited descriptor (``cat <&3``) is looked for
+in all tasks.
 """
 
+import enum
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -36,60 +38,68 @@ class Wait:
     tid: int | None = None
 
 
-def interrupted(waits: Sequence[Wait], device: str, name: str) -> list[Wait]:
-    """Those whose reader has been interrupted; finds out first who the readers are.
+class Sight(enum.Enum):
+    """What is seen of a reader."""
+
+    WAITS = "waits"
+    INTERRUPTED = "interrupted"
+    UNSURE = "between the two, or hidden from us"
+
+
+def look(waits: Sequence[Wait], device: str, name: str) -> list[Sight]:
+    """What is seen of each of the readers; finds out first who they are.
 
     ``device`` is that of the mount, as in /proc/self/mountinfo (``0:53``); ``name`` is how
     the path of the file ends. Takes about 20 µs per reader, and 10 ms and more when an
     inherited descriptor must be looked for.
     """
     _identify(waits, device, name)
-    return [wait for wait in waits if wait.tid is not None and _is_interrupted(wait)]
+    return [_sight(wait) for wait in waits]
 
 
 def _identify(waits: Sequence[Wait], device: str, name: str) -> None:
-    known = {wait.tid for wait in waits}
-    for wait in waits:
-        if wait.tid is None and wait.opener not in known and _is_waiting(wait.opener):
-            known.add(wait.opener)
-            wait.tid = wait.opener
     unknown = {wait.inode: wait for wait in waits if wait.tid is None}
+    for wait in tuple(unknown.values()):
+        if wait.inode in _reads(wait.opener, device, name):
+            wait.tid = wait.opener
+            del unknown[wait.inode]
     if unknown:
-        for inode, tid in _find(frozenset(unknown), device, name):
-            if tid not in known:
-                unknown[inode].tid = tid
+        for process in filter(str.isdecimal, _listed(PROC)):
+            for tid in map(int, _listed(f"{PROC}/{process}/task")):
+                for inode in unknown.keys() & set(_reads(tid, device, name)):
+                    unknown[inode].tid = tid
+
+
+def _sight(wait: Wait) -> Sight:
+    if wait.tid is not None and not _is_waiting(wait.tid):
+        wait.tid = None  # it was a passing request of another kind
+    status = dict(_STATUS.findall(_read(f"{PROC}/{wait.tid or wait.opener}/status")))
+    if status.get("State") == "D":
+        pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+        if pending & ~int(status["SigBlk"], 16):
+            return Sight.INTERRUPTED
+    return Sight.WAITS if wait.tid and status.get("State") == "S" else Sight.UNSURE
 
 
 def _is_waiting(tid: int) -> bool:
     return _read(f"{PROC}/{tid}/wchan") == _WAITING
 
 
-def _is_interrupted(wait: Wait) -> bool:
-    status = dict(_STATUS.findall(_read(f"{PROC}/{wait.tid}/status")))
-    if status.get("State") not in ("S", "D"):
-        wait.tid = None  # it was another one's
-        return False
-    pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
-    return status["State"] == "D" and bool(pending & ~int(status["SigBlk"], 16))
+def _reads(tid: int, device: str, name: str) -> Iterator[int]:
+    """The inodes of those files that the task may be reading; one, where we may see its call.
 
-
-def _find(inodes: frozenset[int], device: str, name: str) -> Iterator[tuple[int, int]]:
-    """``(inode, tid)`` of the tasks that wait, in a process that has one of the files open."""
-    for process in filter(str.isdecimal, _listed(PROC)):
-        held = set(_held(process, inodes, device, name))
-        if held:
-            for tid in filter(_is_waiting, map(int, _listed(f"{PROC}/{process}/task"))):
-                yield from ((inode, tid) for inode in held)
-
-
-def _held(process: str, inodes: frozenset[int], device: str, name: str) -> Iterator[int]:
-    for descriptor in _listed(f"{PROC}/{process}/fd"):
-        if _target(f"{PROC}/{process}/fd/{descriptor}").endswith(name):
-            lines = _read(f"{PROC}/{process}/fdinfo/{descriptor}").splitlines()
+    By tasks, not processes: one whose first thread has ended shows no descriptors.
+    """
+    if not _is_waiting(tid):
+        return
+    call = _read(f"{PROC}/{tid}/syscall").split()
+    descriptors = [str(int(call[1], 16))] if len(call) > 1 else _listed(f"{PROC}/{tid}/fd")
+    for descriptor in descriptors:
+        if _target(f"{PROC}/{tid}/fd/{descriptor}").endswith(name):
+            lines = _read(f"{PROC}/{tid}/fdinfo/{descriptor}").splitlines()
             info = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-            inode = int(info.get("ino", 0))
-            if inode in inodes and _device(process, info["mnt_id"]) in (device, None):
-                yield inode
+            if "ino" in info and _device(tid, info["mnt_id"]) in (device, None):
+                yield int(info["ino"])
 
 
 def _target(link: str) -> str:
@@ -98,9 +108,9 @@ def _target(link: str) -> str:
     return ""
 
 
-def _device(process: str, mount: str) -> str | None:
-    """The device of one mount as a process sees it; None after a lazy unmount."""
-    return next((found.device for found in _mounts(process) if found.number == mount), None)
+def _device(tid: int, mount: str) -> str | None:
+    """The device of one mount as a task sees it; None after a lazy unmount."""
+    return next((found.device for found in _mounts(str(tid)) if found.number == mount), None)
 
 
 def device_of(mountpoint: Path) -> str | None:
@@ -118,8 +128,8 @@ class _Mount(NamedTuple):
     type: str
 
 
-def _mounts(process: str) -> Iterator[_Mount]:
-    for line in _read(f"{PROC}/{process}/mountinfo").splitlines():
+def _mounts(task: str) -> Iterator[_Mount]:
+    for line in _read(f"{PROC}/{task}/mountinfo").splitlines():
         mount, _, filesystem = line.partition(" - ")
         number, _, device, _, path, *_ = mount.split(" ")
         unescaped = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)

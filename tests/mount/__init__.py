@@ -1,0 +1,1 @@
+"""Real mounts: what the kernel and ordinary programs make of the tree."""
