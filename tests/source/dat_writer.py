@@ -40,7 +40,10 @@ ODD = Kind(
     (("u8 small", 1, False), ("s16 short_one", 2, True), ("u64 wide", 8, False),
      ("int array[2]", 8, True), ("char text[8]", 8, False)),
 )  # fmt: skip
-KINDS = (SWITCH, WAKEUP, IRQ, ODD)
+RELATIVE = Kind(
+    78, "test", "relative", (("u64 before", 8, False), ("__rel_loc char[] name", 4, False))
+)
+KINDS = (SWITCH, WAKEUP, IRQ, ODD, RELATIVE)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,15 @@ class Stamp:
     time: int
 
 
-Item = Event | Lost | Discarded | Stamp
+@dataclass(frozen=True)
+class Raw:
+    """Words of a page as they are."""
+
+    time: int
+    words: tuple[int, ...]
+
+
+Item = Event | Lost | Discarded | Stamp | Raw
 Pages = Mapping[int, bytes]
 
 
@@ -117,7 +128,7 @@ class Writer:
         for declaration, size, signed in kind.fields:
             width = self.long_size if size == "long" else int(size)
             unit = 1 if "char " in declaration else 4 if "[" in declaration else width
-            unit = 4 if "__data_loc" in declaration else unit
+            unit = 4 if "_loc" in declaration else unit
             at = -(-at // unit) * unit
             name = declaration.split()[-1].partition("[")[0]
             found.append((name, declaration, at, width, signed))
@@ -150,9 +161,10 @@ class Writer:
         data[:8] = self.pack(2, event.kind.number) + b"\0\0" + self.pack(4, event.pid, signed=True)
         for name, declaration, at, size, signed in parts:
             value = event.values.get(name, 0)
-            if "__data_loc" in declaration:
+            if "_loc" in declaration:
                 text = (value if isinstance(value, bytes) else b"") + b"\0"
-                data[at : at + 4] = self.pack(4, len(text) << 16 | len(data))
+                base = at + 4 if "__rel_loc" in declaration else 0
+                data[at : at + 4] = self.pack(4, len(text) << 16 | len(data) - base)
                 data += text
             elif isinstance(value, bytes):
                 data[at : at + size] = value.ljust(size, b"\0")[:size]
@@ -210,7 +222,9 @@ class Writer:
         flush()
         return b"".join(pages)
 
-    def piece(self, item: Event | Discarded | Stamp, delta: int) -> bytes:
+    def piece(self, item: Event | Discarded | Stamp | Raw, delta: int) -> bytes:
+        if isinstance(item, Raw):
+            return b"".join(self.pack(4, word) for word in item.words)
         if isinstance(item, Stamp):
             low = item.time & (1 << 59) - 1
             return self.head(31, low & (1 << 27) - 1) + self.pack(4, low >> 27)

@@ -2,6 +2,7 @@
 
 import random
 import re
+import struct
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from rvfs.source.replay import Replay
 from tests.source.dat_writer import (
     IRQ,
     ODD,
+    RELATIVE,
     SWITCH,
     WAKEUP,
     Discarded,
@@ -22,6 +24,7 @@ from tests.source.dat_writer import (
     Item,
     Kind,
     Lost,
+    Raw,
     Stamp,
     Writer,
 )
@@ -126,6 +129,30 @@ def test_time_extends_stamps_and_discarded_events_carry_the_time_on(tmp_path: Pa
     assert read_all(path, SWITCHES) == expected({0: items})
 
 
+def test_an_absolute_stamp_has_only_the_lower_bits_of_the_time(tmp_path: Path) -> None:
+    start = (1 << 60) + 5
+    items: list[Item] = [switch(start, 1, 2), Stamp(start + 90), switch(start + 93, 2, 1)]
+    path = write(tmp_path, Writer().file({0: items}))
+    assert read_all(path, SWITCHES) == expected({0: items})
+
+
+def test_a_null_padding_ends_its_page(tmp_path: Path) -> None:
+    items: list[Item] = [switch(1, 1, 2), Raw(1, (29, 5, 5, 5)), Lost(None), switch(2, 2, 1)]
+    path = write(tmp_path, Writer().file({0: items}))
+    assert read_all(path, SWITCHES) == expected({0: items})
+
+
+def test_events_of_one_time_come_from_the_lower_cpu_first_across_stretches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rvfs.source.ring_buffer.STRETCH", 512)
+    cpus: dict[int, list[Item]] = {
+        cpu: [switch(7, n, n + 1) for n in range(1, 50)] for cpu in range(3)
+    }
+    path = write(tmp_path, Writer(page_size=512).file(cpus))
+    assert read_all(path, SWITCHES) == expected(cpus)
+
+
 def test_long_records_and_many_pages(tmp_path: Path) -> None:
     items: list[Item] = [
         Event(100 * n, SWITCH, n, switch(0, n, n + 1).values, pad=4 * (n % 90))
@@ -140,13 +167,14 @@ def test_every_width_sign_and_text_of_a_field(tmp_path: Path) -> None:
     items: list[Item] = [
         Event(1, ODD, 1, values), Event(2, IRQ, 1, {"irq": 5, "name": b"eth 0"}),
         Event(3, IRQ, 1, {"irq": 6, "name": b""}),
+        Event(4, RELATIVE, 1, {"before": 1, "name": b"after"}),
     ]  # fmt: skip
     for order in "<>":
         path = write(tmp_path, Writer(order=order).file({0: items}))
         known = vocabulary()
         replay = Replay(str(path), known)
         assert "array" not in known[known.number("test:odd")].by_name
-        replay.subscribe(wanting(known, "test:odd", IRQS))
+        replay.subscribe(wanting(known, "test:odd", "test:relative", IRQS))
         assert events(batches(replay), known) == expected({0: items})
 
 
@@ -356,6 +384,44 @@ def test_a_fault_is_named(
     error = refusal(write(tmp_path, recording.replace(old, new, 1)), SWITCHES)
     assert said in str(error)
     assert error.offset is not None
+
+
+IMPOSSIBLE: dict[str, list[Item]] = {
+    "has the impossible length 4": [Raw(1, (0, 4, 0))],
+    "runs past the end of its page": [Raw(1, (28, 314, 1))],
+    "is cut at the end of its page": [Raw(1, (0,))],
+    "the time 4611686018695823353 ns is impossible": [
+        switch((1 << 62) - 10, 1, 2), switch((1 << 62) + (1 << 28) - 7, 2, 1),
+    ],
+    "begins at the impossible time": [Lost(None), switch((1 << 62) + 1, 1, 2)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", IMPOSSIBLE)
+def test_an_impossible_event_is_damage(said: str, tmp_path: Path) -> None:
+    items: list[Item] = [switch(1, 1, 2)]
+    path = write(tmp_path, Writer().file({0: [*items, Lost(None), *IMPOSSIBLE[said]]}))
+    found, error = until_damage(path, SWITCHES)
+    assert found[:1] == expected({0: items})
+    assert len(found) <= 2
+    assert all(seen.time < 1 << 62 for seen in found)
+    assert said in str(error)
+
+
+def test_an_impossible_clock_is_refused(tmp_path: Path) -> None:
+    scale = struct.pack("<IIQ", 1, 40, 0)
+    path = write(tmp_path, Writer(options=[(14, scale)]).file({0: [switch(1, 1, 2)]}))
+    assert "the clock's shift 40 is impossible" in str(refusal(path))
+
+
+def test_a_compressed_piece_of_another_size_is_refused(tmp_path: Path) -> None:
+    class Liar(Writer):
+        def packed(self, data: bytes) -> bytes:
+            honest = super().packed(data)
+            return honest[:4] + self.pack(4, len(data) + 1) + honest[8:]
+
+    path = write(tmp_path, Liar(version=7, compression="zlib").file({0: [switch(1, 1, 2)]}))
+    assert "does not unpack to its" in str(refusal(path))
 
 
 def test_options_that_point_back_are_refused(tmp_path: Path) -> None:

@@ -87,6 +87,12 @@ def test_every_head_is_read(head: str, tmp_path: Path) -> None:
     assert read_all(path, SWITCHES) == [Seen(SWITCHES, time, 1, 12, FIELDS)]
 
 
+def test_times_of_several_widths_in_one_text(tmp_path: Path) -> None:
+    text = "".join(f"{start}sched_switch: {SWITCH}\n" for start, _ in HEADS.values())
+    found = read_all(write(tmp_path, text), SWITCHES)
+    assert [seen.time for seen in found] == [time for _, time in HEADS.values()]
+
+
 @pytest.mark.parametrize("body", BODIES)
 def test_every_form_of_a_switch_is_read(body: str, tmp_path: Path) -> None:
     path = write(tmp_path, line(7, "sched_switch", BODIES[body]))
