@@ -23,7 +23,8 @@ examples:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
     parser = argparse.ArgumentParser(
         prog="rvfs",
         description="The kernel's Runtime Verification interface as a file system.",
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0, 1 for a refusal, 2 for wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = _parser()
+    parser = make_parser()
     try:
         args = parser.parse_args(mount.as_command(arguments))
         status: int = args.run(args)
