@@ -1,6 +1,7 @@
 """Who gets a debug register, and what is said to those who do not."""
 
 import threading
+import weakref
 
 import pytest
 
@@ -92,10 +93,39 @@ def test_a_task_finds_its_fullest_cpu() -> None:
     assert [room(slots, A, cpu) for cpu in range(3)] == [3, 0, 1]
 
 
+def test_the_fullest_cpu_may_be_one_where_the_task_has_nothing_alone() -> None:
+    slots = Slots(3, FOUR)
+    reserve(slots, A, 1)
+    reserve(slots, None, 2, times=3)
+    assert room(slots, A) == 1
+
+
+def test_what_a_task_has_on_every_cpu_adds_to_what_it_has_on_one() -> None:
+    slots = Slots(2, FOUR)
+    [alone] = reserve(slots, A, 1)
+    everywhere = reserve(slots, A, times=2)
+    assert [room(slots, None, cpu) for cpu in (0, 1)] == [2, 1]
+    slots.release(everywhere[0])
+    assert [room(slots, None, cpu) for cpu in (0, 1)] == [3, 2]
+    slots.release(alone)
+    assert [room(slots, None, cpu) for cpu in (0, 1)] == [3, 3]
+
+
 def test_a_task_of_the_same_name_is_another_task() -> None:
     slots = Slots(1, FOUR)
     reserve(slots, A, times=4)
     assert room(slots, Task("a")) == 4
+
+
+@pytest.mark.parametrize("cpu", [0, EVERY_CPU])
+def test_a_task_that_has_nothing_left_is_forgotten(cpu: int) -> None:
+    slots = Slots(1, FOUR)
+    task = Task("short-lived")
+    seen = weakref.ref(task)
+    for reservation in reserve(slots, task, cpu, times=2):
+        slots.release(reservation)
+    del task, reservation
+    assert seen() is None
 
 
 def test_split_pools_do_not_compete() -> None:

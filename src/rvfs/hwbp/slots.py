@@ -130,13 +130,20 @@ class Slots:
     def modify(self, reservation: Reservation, bp_type: int) -> None:
         """modify_bp_slot(): hold the same weight for another type, perhaps in another pool.
 
-        A step only if the type differs. Raises as :meth:`reserve`, and :class:`Gone`.
+        Released under the old type, reserved under the new; taking back what was just released
+        cannot fail. The type changes under the same lock, so no count ever sees the two differ.
+        Raises as :meth:`reserve`, and :class:`Gone`.
         """
         with self.lock:
             self._check_held(reservation)
             old = reservation.request
-            if bp_type != old.bp_type:
-                self._move(reservation, old, old._replace(bp_type=bp_type))
+            new = old._replace(bp_type=bp_type)
+            self._table(old).add(old, -old.weight)
+            try:
+                self._admit(new)
+                reservation.request = new
+            finally:
+                self._table(reservation.request).add(reservation.request, old.weight)
 
     def reserve_all(self, requests: Iterable[Request]) -> list[Reservation]:
         """Every one of them, or none. Raises as the one that was refused.
@@ -222,15 +229,3 @@ class Slots:
         del self._held[reservation]
         request = reservation.request
         self._table(request).add(request, -request.weight)
-
-    def _move(self, reservation: Reservation, old: Request, new: Request) -> None:
-        """Release under the old type, reserve under the new. Taking back what was just released
-        cannot fail. The type changes under the same lock, so no count ever sees the two differ."""
-        self._table(old).add(old, -old.weight)
-        try:
-            self._admit(new)
-        except RvfsError:
-            self._table(old).add(old, old.weight)
-            raise
-        self._table(new).add(new, new.weight)
-        reservation.request = new
