@@ -17,9 +17,9 @@ from rvfs.source import Source
 from rvfs.source.replay import Replay
 from rvfs.tracepoint import Vocabulary, catalogue
 from tests.conftest import TRACES
+from tests.source.dat_verbs import SWITCHES, switch
 from tests.source.dat_writer import Writer
 from tests.source.reading import Seen, batches, events, lost, vocabulary, wanting
-from tests.source.test_dat import SWITCHES, switch
 
 ALL = (
     "sched:sched_switch",

@@ -304,5 +304,5 @@ class _Bar:
 
 def _progress(path: str) -> "AbstractContextManager[_Quiet | _Bar]":
     if sys.stderr.isatty() and Path(path).stat().st_size >= LONG_FILE:
-        return _Bar(path)
+        return _Bar(Path(path).name)
     return nullcontext(_Quiet())
