@@ -23,7 +23,7 @@ MACHINES: tuple[Mapping[str, Any], ...] = (
     {"cpus": 1, "tasks": 30, "seed": 2},
     {"cpus": 8, "tasks": 5, "seed": 3},
     {"cpus": 8, "tasks": 100, "seed": 4},
-    {"cpus": 2, "tasks": 16, "seed": 5, "rate": 50_000_000.0},
+    {"cpus": 2, "tasks": 16, "seed": 5, "rate": 1e9},
 )
 
 

@@ -11,6 +11,11 @@ from rvfs.errors import InvalidInput, UnknownName
 from rvfs.event import Batch
 from rvfs.source import Source
 from rvfs.source.sim import Fault, Sim, parse_fault
+from rvfs.source.sim.emission import TIME, WIDTH, Book
+from rvfs.source.sim.faults import Plan
+from rvfs.source.sim.machine import Machine
+from rvfs.source.sim.parts import ORIGIN
+from rvfs.source.sim.scheduler import Codes
 from rvfs.tracepoint import Vocabulary
 
 from .naive_monitors import Fields, events
@@ -132,6 +137,18 @@ def test_time_never_goes_back(shape: Mapping[str, Any]) -> None:
     assert (np.diff(times) >= 0).all()
 
 
+def test_the_machine_goes_on_from_its_clock() -> None:
+    book = Book(VOCABULARY, 1.0)
+    codes = Codes(book.codes, book.span.tolist(), book.length.tolist())
+    made = Machine(codes, Plan([], ORIGIN, 0), cpus=8, tasks=20, seed=0, rate=10_000.0)
+    for _ in range(200):
+        clock = made.clock
+        made.run(20)
+        assert min(made.records[TIME::WIDTH], default=clock) >= clock
+        made.records.clear()
+    assert made.clock > ORIGIN
+
+
 @shapes
 def test_a_cpu_goes_on_with_the_task_that_it_switched_to(shape: Mapping[str, Any]) -> None:
     current: dict[int, int] = defaultdict(int)
@@ -195,6 +212,59 @@ def test_preemption_and_interrupts_go_off_and_on_in_turn(shape: Mapping[str, Any
             assert off.get(("preempt", cpu), True)
 
 
+@shapes
+def test_a_switch_shows_why_the_task_stopped(shape: Mapping[str, Any]) -> None:
+    """Preempted is preempted; who sleeps has said how: S, D, I, or dead."""
+    preempt: dict[int, int] = {}
+    said: dict[int, int] = {}
+    shown = {0x1: 0x1, 0x2: 0x2, 0x402: 0x80, 0x80: 0x20}
+    stops = set()
+    for name, _, cpu, pid, fields in watch(shape, 50_000):
+        if name == "sched_entry_tp":
+            preempt[cpu] = fields["preempt"]
+        elif name == "sched_set_state_tp":
+            assert fields["pid"] == pid
+            said[pid] = fields["state"]
+        elif name == "sched_switch":
+            stop = fields["prev_state"]
+            assert (stop == 0x100) == (preempt[cpu] == 1)
+            assert stop in (0, 0x100) or stop == shown[said[pid]]
+            stops.add(stop)
+    assert {0, 0x1, 0x2, 0x20} <= stops
+
+
+#: What a task did last before it entered the scheduler → what it does first afterwards.
+LEAVES = {"preempt_disable": "preempt_enable", "irq_enable": "irq_disable"}
+
+
+@shapes
+def test_a_task_leaves_the_scheduler_where_it_entered_it(shape: Mapping[str, Any]) -> None:
+    before: dict[int, str] = {}
+    entered: dict[int, str] = {}
+    left = set()
+    for name, _, cpu, pid, fields in watch(shape, 50_000):
+        if before.get(cpu) == "sched_exit_tp" and pid in entered:
+            assert name == LEAVES[entered[pid]]
+            left.add(name)
+        if name == "sched_entry_tp" and pid:
+            entered[pid] = before[cpu]
+        if name == "sched_process_free":
+            entered.pop(fields["pid"], None)
+        before[cpu] = name
+    assert left == set(LEAVES.values())
+
+
+def test_on_one_cpu_who_is_preempted_makes_room_for_another() -> None:
+    preempt = preempted = 0
+    for name, _, _, _, fields in watch({"cpus": 1, "tasks": 30}, 50_000):
+        if name == "sched_entry_tp":
+            preempt = fields["preempt"]
+        elif name == "sched_exit_tp" and preempt:
+            assert fields["is_switch"]
+            preempted += 1
+    assert preempted > 100
+
+
 def rank(pid: int, prio: int) -> int:
     """Below 100 real time, then all others, then idle."""
     return 1000 if pid == 0 else min(prio, 120)
@@ -254,13 +324,15 @@ def test_a_machine_that_was_closed_has_ended() -> None:
 
 
 def test_nothing_happens_while_nobody_listens() -> None:
-    sim = machine({})
+    sim = machine()
+    before = lines(sim, 50)
+    sim.subscribe({})
     for _ in range(100):
         batch = sim.read(1000)
         assert batch is not None
         assert len(batch) == 0
     sim.subscribe(EVERYTHING)
-    assert lines(sim, 100) == lines(machine(), 100)
+    assert before + lines(sim, 100) == lines(machine(), 150)
 
 
 @pytest.mark.parametrize(

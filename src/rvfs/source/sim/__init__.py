@@ -132,10 +132,9 @@ class Sim:
         """
         if self._over:
             return None
-        due = self._due()
-        if self._used_up and self._machine.clock <= due:
+        if self._used_up:
             self._turn()
-        stop = int(np.searchsorted(self._stretch.time, due, side="right"))
+        stop = int(np.searchsorted(self._stretch.time, self._due(), side="right"))
         first, last = np.searchsorted(self._positions, (self._at, stop))
         chosen = self._positions[first : min(last, first + limit)]
         self._account(int(chosen[-1]) + 1 if len(chosen) == limit else max(stop, self._at))

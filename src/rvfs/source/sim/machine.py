@@ -241,11 +241,11 @@ class Machine(Scheduler):
         self._play(cpu, script, task.token, task.token, cpu.number, TIF_NEED_RESCHED)
 
     def _fall_asleep(self, cpu: Cpu) -> None:
-        """The task has prepared to sleep and now does, unless a signal came meanwhile."""
+        """The task has prepared to sleep and now does, unless it finds that it need not."""
         task = cpu.current
-        if task.signal and task.state == S:
+        if self._random() < 0.3 or (task.signal and task.state == S):
             self._play(cpu, self._number["resume"])
-            task.state = cpu.resched = 0
+            task.state = 0
         else:
             self._sleep_in(cpu, "sleep prepared", task.state)
 

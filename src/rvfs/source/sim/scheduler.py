@@ -76,7 +76,7 @@ class Scheduler:
 
     def _meet(self, cpu: Cpu) -> None:
         """Let everything that was begun come to its end (rule 2)."""
-        cpu.free = self.horizon
+        cpu.free = max(cpu.free, self.horizon)
 
     # -- run queues and switches -----------------------------------------------------------
 
