@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 #: What a daemon that was halted by the panic reactor exits with (``--panic=exit``).
 EXIT_PANIC = 70
+#: Seconds between two looks whether a source is wanted already.
+IDLE = 0.02
 #: Where programs are, for a caller without PATH: mount(8) is one.
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -261,11 +263,17 @@ class Server:
         stop()
 
     async def _run_source(self) -> None:
-        """A source that fails costs its events, not the mount."""
+        """From when something is first switched on, so that a recording does not pass unseen.
+
+        A source that fails costs its events, not the mount.
+        """
+        machine = self._machine
+        while not machine.registry.wanted():  # noqa: ASYNC110 - the registry knows no trio
+            await trio.sleep(IDLE)
         try:
-            await self._machine.pump.run(self._machine.source)
+            await machine.pump.run(machine.source)
         except Exception:
-            log.exception("source %s failed; the tree stays", self._machine.source.name)
+            log.exception("source %s failed; the tree stays", machine.source.name)
 
     async def _stop_on_signal(self, signals: Any, stop: Callable[[], None]) -> None:
         async for _ in signals:

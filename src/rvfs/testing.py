@@ -24,6 +24,8 @@ from pathlib import Path
 
 import pytest
 
+from rvfs.readers import device_of
+
 #: Seconds that a mount may take until it answers, and a step of its end.
 PATIENCE = 30.0
 _MOUNTS = pytest.StashKey[list["Mount"]]()
@@ -83,7 +85,7 @@ class Mount:
             if self.process.poll() is None and step():
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(patience)
-        if self.path.is_mount() or not _answers(self.path):
+        if device_of(self.path):
             self._unmount_lazily()
 
     def _unmount(self, *options: str) -> bool:
@@ -100,8 +102,6 @@ class Mount:
 
     def _abort(self) -> bool:
         """Cut the connection, which also frees whoever waits for an answer."""
-        from rvfs.readers import device_of
-
         device = device_of(self.path)
         with suppress(OSError):
             if device:
@@ -113,14 +113,6 @@ class Mount:
     def _kill(self) -> bool:
         self.process.send_signal(signal.SIGKILL)
         return True
-
-
-def _answers(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError:
-        return False
-    return True
 
 
 def _arguments(options: dict[str, object]) -> Iterator[str]:
