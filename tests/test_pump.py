@@ -51,6 +51,7 @@ class Script:
         self._script: Iterator[Batch | Exception | None] = iter(script)
         self.subscribed: list[Wanted] = []
         self.waited = 0
+        self.notes: list[str] = []
 
     def subscribe(self, wanted: Wanted) -> None:
         self.subscribed.append(wanted)
@@ -202,6 +203,18 @@ async def test_a_source_that_ends_is_said_in_the_log(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO, "rvfs"):
         await plant.pump.run(Script(plant.wakeups(1), plant.wakeups(2)))
     assert "source script has ended after 2 events" in caplog.text
+
+
+async def test_what_a_source_could_not_deliver_is_said_at_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Script()
+    source.notes.append("2 events of type 9, whose format is not recorded")
+    await Plant().pump.run(source)
+    assert [record.message for record in caplog.records] == [
+        "source script: 2 events of type 9, whose format is not recorded"
+    ]
+    caplog.clear()
 
 
 async def test_a_damaged_recording_ends_the_source_not_the_pump(

@@ -171,7 +171,7 @@ class Pump:
             began = time.perf_counter()
             batch = self._read(source, limit)
             if batch is None:
-                log.info("source %s has ended after %d events", source.name, self.events)
+                self._say_end(source)
                 return
             self.feed(batch)
             if len(batch):
@@ -181,6 +181,11 @@ class Pump:
                     await trio.lowlevel.checkpoint()
             else:
                 await source.wait()
+
+    def _say_end(self, source: Source) -> None:
+        for note in source.notes:
+            log.warning("source %s: %s", source.name, note)
+        log.info("source %s has ended after %d events", source.name, self.events)
 
     def _read(self, source: Source, limit: int) -> Batch | None:
         try:

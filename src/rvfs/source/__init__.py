@@ -4,7 +4,7 @@ A source hands out batches when it is asked (so the pump sets the pace) and wait
 nothing is due. ``read`` never blocks; ``wait`` is the only thing here that is async.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rvfs.event import Batch
@@ -17,11 +17,16 @@ class Source(Protocol):
     """A stream of events, in time order.
 
     ``name`` says what it is, for the log (``sim``, ``replay FILE``). ``cpus`` is how many
-    CPUs the source has, as far as it knows; the engine takes larger numbers too.
+    CPUs the source has, as far as it knows; the engine takes larger numbers too. ``notes``
+    are sentences on what it could not deliver, complete once it has ended.
     """
 
     name: str
     cpus: int
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See above."""
 
     def subscribe(self, wanted: Wanted) -> None:
         """From the next read on, deliver exactly these tracepoints with these fields.

@@ -15,6 +15,7 @@ class Quiet:
     """
 
     cpus = 1
+    notes = ()
 
     def __init__(self, name: str, *, ended: bool = False) -> None:
         self.name = name

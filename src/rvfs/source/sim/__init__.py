@@ -59,6 +59,7 @@ class Sim:
     """
 
     name = "sim"
+    notes = ()
 
     def __init__(
         self,
