@@ -165,10 +165,10 @@ class Operations(pyfuse3.Operations):
         self._open: dict[int, _OpenFile | _OpenPipe | _OpenFolder] = {}
 
     def path(self, number: int) -> str:
-        """The path of an inode or of an open file, for messages."""
-        opened = self._open.get(number)
-        node = opened.node if opened else self._inodes[number]
-        return node.path or "/"
+        """The path of an inode or of an open file, for messages; never fails."""
+        if number in self._open:
+            return self._open[number].node.path
+        return self._inodes[number].path or "/" if number in self._inodes else f"number {number}"
 
     # -- names and attributes ----------------------------------------------------------------
 
