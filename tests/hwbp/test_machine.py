@@ -16,7 +16,7 @@ from rvfs.errors import (
     NotSupported,
     RvfsError,
 )
-from rvfs.hwbp.breakpoint import EMPTY, NONE, RW, X86, Attributes, R, Registers, W, X
+from rvfs.hwbp.breakpoint import ARM64, EMPTY, NONE, RW, X86, Attributes, R, Registers, W, X
 from rvfs.hwbp.machine import ROOT, Breakpoint, Caller, Machine, Opening, State, Task
 from rvfs.hwbp.table import Request
 
@@ -131,6 +131,12 @@ def test_disabled_or_exited_holds_its_slot_until_closed() -> None:
     assert m.explain(Opening(None, 1, WATCH)) is None
     with pytest.raises(Gone):
         m.close(opened[0])
+
+
+def test_an_architecture_hears_whether_a_task_is_the_target() -> None:
+    m = Machine(1, ARM64)
+    assert m.explain(Opening(None, 0, KERNEL)) is None
+    assert isinstance(m.explain(Opening(task(), 0, KERNEL)), InvalidInput)
 
 
 class TestWide:
