@@ -7,7 +7,8 @@ is never less than the first, so M is the larger of two maxima, and what a task 
 CPU moves only the rankings of the CPUs where it has something alone.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from rvfs.errors import NoSpace
@@ -18,6 +19,7 @@ K = TypeVar("K", bound=Hashable)
 
 #: The ``cpu`` of a target that counts on every CPU.
 EVERY_CPU = -1
+_NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
 class Request(NamedTuple):
@@ -73,7 +75,7 @@ class Table:
 
     def task_pinned(self, task: Task, cpu: int) -> int:
         """N(task, cpu)."""
-        return self.everywhere[task] + self.alone.get(task, {}).get(cpu, 0)
+        return self.everywhere[task] + self.alone.get(task, _NOTHING).get(cpu, 0)
 
     def crowd(self, cpu: int) -> tuple[Task | None, int]:
         """The task with the most on a CPU, and M(cpu)."""
@@ -92,13 +94,12 @@ class Table:
         task, cpu = request.task, request.cpu
         if cpu >= 0 or task is None:
             return cpu
-        worst = self.cpu_pinned.leader or 0  # where the task has nothing alone, only P differs
-        if task not in self.alone:
-            return worst
-        return max(
-            (worst, *self.alone[task]),
-            key=lambda c: self.cpu_pinned[c] + self.task_pinned(task, c),
-        )
+        # Where the task has nothing alone, only P makes a difference.
+        worst, most = self.cpu_pinned.leader or 0, self.cpu_pinned.top
+        for cpu, count in self.alone.get(task, _NOTHING).items():
+            if self.cpu_pinned[cpu] + count > most:
+                worst, most = cpu, self.cpu_pinned[cpu] + count
+        return worst
 
     def room(self, request: Request) -> int:
         """The registers still free for a request where it has the least."""
