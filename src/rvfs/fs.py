@@ -8,8 +8,7 @@ What the kernel is told, and why:
    moment without telling the kernel.
 3. One write is one command; the offset means nothing (it is wrong after O_APPEND).
 4. What is read comes from one snapshot per open file, made anew at offset 0.
-5. ``flush``, ``access`` and reading of extended attributes are left unimplemented: the kernel
-   then stops asking.
+5. ``flush``, ``access`` and ``getxattr`` are left unimplemented: the kernel then stops asking.
 6. An inode of ``trace_pipe`` that has been opened is not given to the next one who looks the
    name up: so its number tells whose descriptor it is (see ``readers.py``).
 
@@ -318,6 +317,10 @@ class Operations(pyfuse3.Operations):
     async def release(self, fh: int) -> None:
         self._file(fh).release()
         del self._open[fh]
+
+    async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
+        """None, which is no error: so ``getfattr`` and ``tar`` are content."""
+        return []
 
     # -- what tracefs refuses ----------------------------------------------------------------
 
