@@ -17,7 +17,8 @@ _EXAMPLES = """\
 examples:
   rvfs mount ./rv                      a simulated machine, monitored, at ./rv
   echo wip > rv/enabled_monitors       switch a monitor on
-  cat rv/trace_pipe                    see what it finds
+  echo 1 > rv/events/rv/enable         have what it sees written to the trace
+  cat rv/trace_pipe                    read that
   rvfs umount ./rv
   rvfs check trace.dat -m wwnr         judge a recording; the exit status says how
 """

@@ -154,9 +154,8 @@ def _mount(args: argparse.Namespace) -> int:
     settings = daemon.Settings(mountpoint=args.directory.resolve(), sim=_sim(args), **given)
     status = daemon.run(settings, foreground=args.foreground)
     if sys.stdout.isatty() and not args.foreground:
-        directory = args.directory
-        print(f"Try: ls {directory}; echo wip > {directory}/enabled_monitors; "  # noqa: T201
-              f"cat {directory}/trace_pipe; rvfs umount {directory}")  # fmt: skip
+        print(f"Read {args.directory}/available_monitors; end with: "  # noqa: T201
+              f"rvfs umount {args.directory}")  # fmt: skip
     return status
 
 
