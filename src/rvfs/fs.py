@@ -318,6 +318,7 @@ class Operations(pyfuse3.Operations):
         self._file(fh).release()
         del self._open[fh]
 
+    @_handler("attributes of")
     async def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:
         """None, which is no error: so ``getfattr`` and ``tar`` are content."""
         return []
