@@ -4,6 +4,7 @@ import functools
 import lzma
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,46 @@ def test_terabytes_of_nothing(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 42)
     assert refused(tmp_path / "sparse").offset == 0
+
+
+# A file that is made shorter while it is read
+
+
+@pytest.mark.parametrize("write", [recording, text_recording])
+@pytest.mark.parametrize("kept", [0, 100_000])
+def test_a_recording_that_becomes_shorter_is_an_error_with_the_place(
+    kept: int, write: Callable[[Path, list[int]], str], tmp_path: Path
+) -> None:
+    path, known, times = write(tmp_path, list(range(1, 8001))), vocabulary(), list[int]()
+    replay = Replay(path, known)
+    replay.subscribe(wanting(known, SWITCHES))
+    first = replay.read(10)
+    assert first is not None
+    times += first.time.tolist()
+    os.truncate(path, kept)
+    with pytest.raises(TraceError, match=f"{path}: offset .*the file became shorter") as caught:
+        while (batch := replay.read(1000)) is not None:
+            times += batch.time.tolist()
+    assert times == list(range(1, len(times) + 1))
+    assert 1000 < len(times) < 8000
+    assert caught.value.offset is not None
+
+
+@pytest.mark.parametrize("write", [recording, text_recording])
+def test_what_is_left_of_a_shorter_recording_is_delivered(
+    write: Callable[[Path, list[int]], str], tmp_path: Path
+) -> None:
+    path, known = write(tmp_path, list(range(1, 8001))), vocabulary()
+    whole = os.stat(path).st_size
+    replay = Replay(path, known)
+    replay.subscribe(wanting(known, SWITCHES))
+    os.truncate(path, whole * 3 // 4)
+    seen = 0
+    with pytest.raises(TraceError) as caught:
+        while (batch := replay.read(1000)) is not None:
+            seen += len(batch)
+    assert caught.value.offset == whole * 3 // 4
+    assert 5800 < seen <= 6000
 
 
 # The real recordings
