@@ -121,7 +121,6 @@ class DatReader(Reader[Merged]):
         self.done = sum(lane.pages.consumed for lane in self._lanes) / max(self._size, 1)
         for lane in self._lanes:
             if lane.pages.damage and not len(lane.events):
-                self._ended = True
                 raise lane.pages.damage
         if any(not len(lane.events) and not lane.pages.ended for lane in self._lanes):
             return Merged(_none())  # a lane of empty pages: it may yet have the next event

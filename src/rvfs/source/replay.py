@@ -108,7 +108,10 @@ class Replay:
         """Seconds until a read may have events."""
         if not self._speed:
             return 0
-        due = self._reader.due()
+        try:
+            due = self._reader.due()
+        except TraceError:
+            return 0  # what is damaged says so when it is read
         return 0 if due is None else max((due - self._now()) / 1e9 / self._speed, 0)
 
     def _now(self) -> int:
