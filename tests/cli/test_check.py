@@ -162,6 +162,24 @@ def test_nothing_is_judged_across_a_gap_and_the_loss_is_told(run: Run, tmp_path:
     assert err.endswith("wwnr 0; events lost: CPU 0: 7 (not judged across the gaps)\n")
 
 
+def test_a_loss_that_nobody_counted_has_no_number(run: Run, tmp_path: Path) -> None:
+    path = recording(tmp_path, WRONG)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:2], "##### CPU 0 buffer started ####\n", lines[2]]))
+    status, out, err = run(path, "-m", "wwnr")
+    assert (status, out) == (0, "")
+    assert err.endswith("wwnr 0; events lost: CPU 0: some (not judged across the gaps)\n")
+    _, _, err = run(path, "-m", "wwnr", "--format", "json")
+    assert json.loads(err)["lost"] == {"0": None}
+
+
+def test_two_recordings_in_one_text_are_not_judged_across(run: Run, tmp_path: Path) -> None:
+    path = recording(tmp_path, [*CLEAN[:2], (1, *WRONG[2][1:])])
+    status, out, err = run(path, "-m", "wwnr")
+    assert (status, out) == (0, "")
+    assert f"{path}: warning: line 3: time goes back by 0.000001 s: " in err
+
+
 def test_a_model_file_is_checked_like_a_shipped_one(run: Run, tmp_path: Path) -> None:
     source = Path(check.__file__).parents[1] / "monitors" / "wwnr"
     for suffix in ("dot", "toml"):

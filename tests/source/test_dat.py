@@ -71,6 +71,7 @@ def test_gaps_stand_where_they_were(form: Mapping[str, object], tmp_path: Path) 
     found = batches(replay)
     assert events(found, known) == expected(cpus)
     assert lost(found) == [(2, {0: 12}), (3, {1: 1})]
+    assert replay.uncounted == {1}
 
 
 def test_events_lost_after_the_last_are_counted(tmp_path: Path) -> None:

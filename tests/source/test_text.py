@@ -193,6 +193,44 @@ def test_lost_events_stand_at_the_head_of_a_batch(
     assert [len(batch) for batch in found] == [3, 1]
 
 
+@pytest.mark.parametrize(
+    ("gap", "cpus"),
+    [
+        ("CPU:1 [LOST 12 EVENTS]", set()), ("CPU:1 [LOST EVENTS]", {1}),
+        ("##### CPU 2 buffer started ####\nCPU:1 [LOST 2 EVENTS]", {2}),
+    ],
+)  # fmt: skip
+def test_losses_that_nobody_counted_are_known_as_such(
+    gap: str, cpus: set[int], tmp_path: Path
+) -> None:
+    event = line(1, "sched_switch", SWITCH)
+    replay = Replay(str(write(tmp_path, f"{event}{gap}\n{event}")), vocabulary())
+    batches(replay)
+    assert replay.uncounted == cpus
+
+
+def test_where_time_goes_back_is_a_gap_on_every_cpu(tmp_path: Path) -> None:
+    one = [line(n, "sched_switch", SWITCH, cpu=n % 3) for n in range(4_000_001, 4_004_001)]
+    text = "".join(["# a comment\n", *one, *one, *one[:1]])
+    known = vocabulary()
+    replay = Replay(str(write(tmp_path, text)), known)
+    replay.subscribe(wanting(known, SWITCHES))
+    every = {0: 1, 1: 1, 2: 1}
+    assert lost(batches(replay)) == [(4000, every), (8000, every)]
+    assert replay.uncounted == set(every)
+    assert replay.notes == [
+        "line 4002: time goes back by 0.003999 s: what follows is taken for another recording, "
+        "nothing is judged across",
+        "time goes back 2 times in all",
+    ]
+
+
+def test_equal_times_are_no_gap(tmp_path: Path) -> None:
+    replay = Replay(str(write(tmp_path, line(5, "sched_switch", SWITCH) * 3)), vocabulary())
+    assert lost(batches(replay)) == []
+    assert replay.notes == []
+
+
 def test_what_the_kernel_had_overwritten_is_told(tmp_path: Path) -> None:
     text = HEADER.replace("1/1", "1/41") + line(1, "sched_switch", SWITCH)
     replay = Replay(str(write(tmp_path, text)), vocabulary())

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,7 +37,8 @@ DESCRIPTION = """\
 Check recordings against monitors: ftrace text (trace, trace_pipe, trace-cmd report) and
 trace.dat. One line per violation on stdout; a summary, warnings and what was lost on stderr.
 With --format json, stdout has one object per violation (time in s, cpu, monitor, task, pid,
-state, event; file, if there are several) and stderr one per recording."""
+state, event; file, if there are several) and stderr one per recording. What was lost is
+told per CPU: a number, or "some" (JSON: null) where nobody counted."""
 
 EXAMPLES = """\
 examples:
@@ -152,12 +153,16 @@ def _named(name: str, known: "Iterable[Loaded]") -> "list[Monitor]":
 
 @dataclass
 class Report:
-    """What came of one recording. ``events`` counts per tracepoint, ``lost`` per CPU."""
+    """What came of one recording. ``events`` counts per tracepoint, ``lost`` per CPU.
+
+    Of the CPUs in ``uncounted`` it is not known how many events they lost.
+    """
 
     file: str
     events: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     lost: Counter[int] = field(default_factory=Counter)
+    uncounted: "Set[int]" = frozenset()
     warnings: list[str] = field(default_factory=list)
 
 
@@ -180,6 +185,7 @@ def _check(path: str, monitors: "Sequence[Monitor]", line: "Callable[[Verdict], 
             verdicts = engine.step(batch)
             _count(report, batch, verdicts, vocabulary)
             progress.show(source.done, "".join(map(line, verdicts)))
+    report.uncounted = source.uncounted
     report.warnings = [*source.notes, *_blind(monitors, report.events, vocabulary)]
     return report
 
@@ -241,13 +247,21 @@ def _text_violation(file: str | None, verdict: "Verdict") -> str:
     )
 
 
+def _losses(report: Report) -> "dict[int, int | None]":
+    """Events lost per CPU; None where some were lost that nobody counted."""
+    return {
+        cpu: None if cpu in report.uncounted else count
+        for cpu, count in sorted(report.lost.items())
+    }
+
+
 def _text_summary(report: Report) -> Iterator[str]:
     for warning in report.warnings:
         yield f"{report.file}: warning: {warning}"
     found = ", ".join(f"{name} {count}" for name, count in report.violations.items())
     line = f"{report.file}: {report.events.total()} events, violations: {found}"
     if report.lost:
-        lost = ", ".join(f"CPU {cpu}: {count}" for cpu, count in sorted(report.lost.items()))
+        lost = ", ".join(f"CPU {cpu}: {count or 'some'}" for cpu, count in _losses(report).items())
         line += f"; events lost: {lost} (not judged across the gaps)"
     yield line
 
@@ -264,7 +278,7 @@ def _json_violation(file: str | None, verdict: "Verdict") -> str:
 def _json_summary(report: Report) -> Iterator[str]:
     yield json.dumps(
         {"file": report.file, "events": report.events, "violations": report.violations,
-         "lost": report.lost, "warnings": report.warnings}
+         "lost": _losses(report), "warnings": report.warnings}
     )  # fmt: skip
 
 

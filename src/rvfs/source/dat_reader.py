@@ -118,6 +118,7 @@ class DatReader(Reader[Merged]):
             return None
         for lane in self._lanes:
             lane.fill()
+        self.uncounted |= {lane.pages.span.cpu for lane in self._lanes if lane.pages.uncounted}
         self.done = sum(lane.pages.consumed for lane in self._lanes) / max(self._size, 1)
         for lane in self._lanes:
             if lane.pages.damage and not len(lane.events):

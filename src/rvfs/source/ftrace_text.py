@@ -51,6 +51,8 @@ _LOST = re.compile(
 OTHER_LINES = re.compile(
     rb"\s*$|#|cpus=\d|version = \d|CPU \d+ is empty|\s*=> |\s*<(?:user )?stack trace"
 )
+#: What follows from a time that goes back; two recordings in one text are the usual reason.
+JUMP = "what follows is taken for another recording, nothing is judged across"
 _GRAPH = re.compile(rb"# tracer: \w*graph")
 _CPUS = re.compile(rb"#P:(\d{1,5})|^cpus=(\d{1,5})$", re.MULTILINE)
 _WRITTEN = re.compile(rb"^# entries-in-buffer/entries-written: (\d{1,18})/(\d{1,18})", re.MULTILINE)
@@ -96,6 +98,9 @@ class TextReader(Reader[Block]):
         self._readers: dict[int, BodyReader] = {}
         self._numbers: dict[bytes, int] = {}
         self._damage: TraceError | None = None
+        self._last: int | None = None
+        self._cpus: set[int] = set()
+        self._jumps = 0
         self._seen = self._free = False
         self._read_header(buffer[self._next : min(self._next + BLOCK, self._end)])
         self._pending()
@@ -131,6 +136,7 @@ class TextReader(Reader[Block]):
         if self._damage is not None:
             raise self._damage
         if self._next >= self._end:
+            self._note_jumps()
             return None
         start, stop = self._next, min(self._next + BLOCK, self._end)
         data = self._buffer.there(start, stop)
@@ -141,6 +147,11 @@ class TextReader(Reader[Block]):
         self._next += size or len(data)
         self.done = (self._next - self._span.offset) / self._span.size
         return self._parse(data[:size], start) if size else self._rest(data, start)
+
+    def _note_jumps(self) -> None:
+        if self._jumps > 1:
+            self.notes.append(f"time goes back {self._jumps} times in all")
+        self._jumps = 0
 
     def _rest(self, data: bytes, start: int) -> Block:
         """What has no newline: the cut last line, or something that is no text."""
@@ -165,7 +176,24 @@ class TextReader(Reader[Block]):
             *(rows[index] for index in lines), strict=True
         )
         times = _nanoseconds(seconds, fraction, unit)
+        self._find_jumps(times, set(map(int, set(cpu))), lost, start, lines)
         return Block(times, lost, start, lines, cpu, pid, comm, event, text)
+
+    def _find_jumps(
+        self, times: Ints, cpus: set[int], lost: dict[int, dict[int, int]], start: int,
+        lines: Sequence[int],
+    ) -> None:  # fmt: skip
+        """Where time goes back another recording begins: a gap on every CPU seen so far."""
+        before = np.concatenate([times[:1] if self._last is None else [self._last], times[:-1]])
+        self._last, self._cpus = int(times[-1]), self._cpus | cpus
+        for event in np.flatnonzero(times < before).tolist():
+            lost[event] = dict.fromkeys(self._cpus, 1) | lost.get(event, {})
+            self.uncounted |= self._cpus
+            if not self._jumps:
+                line = self._line_number(self._place(start, lines[event]))
+                back = (int(before[event]) - int(times[event])) / 1e9
+                self.notes.append(f"line {line}: time goes back by {back:.6f} s: {JUMP}")
+            self._jumps += 1
 
     def _others(
         self, rows: list[tuple[bytes, ...]], lost: dict[int, dict[int, int]], start: int
@@ -181,6 +209,7 @@ class TextReader(Reader[Block]):
             if gap is not None:
                 cpu, here = int(gap[1] or gap[3]), lost.setdefault(events, {})
                 here[cpu] = here.get(cpu, 0) + int(gap[2] or 1)
+                self.uncounted |= set() if gap[2] else {cpu}
             elif not (OTHER_LINES.match(row[8]) or self._free):
                 self._damage = self._line_error(start, index, _what(row[8]))
                 break
@@ -228,13 +257,17 @@ class TextReader(Reader[Block]):
 
     def _line_error(self, start: int, line: int, message: str) -> TraceError:
         """A fault in a line of the block that begins at ``start``."""
-        data = self._buffer[start : min(start + BLOCK, self._end)]
-        at = start + sum(map(len, data.splitlines(keepends=True)[:line])) if line else start
+        at = self._place(start, line)
         if not self._seen:
             message = f"not an ftrace text: line {self._line_number(at)} {message}"
         else:
             message = f"line {self._line_number(at)} {message}"
         return self._error(message, at - self._span.offset)
+
+    def _place(self, start: int, line: int) -> int:
+        """Where that line of the block that begins at ``start`` begins."""
+        data = self._buffer[start : min(start + BLOCK, self._end)] if line else b""
+        return start + sum(len(each) + 1 for each in data.split(b"\n")[:line])
 
     def _line_number(self, at: int) -> int:
         """Counted from 1, a block at a time: a recording may be larger than the memory."""

@@ -39,15 +39,18 @@ class Reader(ABC, Generic[S]):
     """A recording, read from its start to its end. ``cpus`` is how many CPUs it has.
 
     ``notes`` are sentences about what was left out or could not be judged; they may grow
-    until the end. ``done`` is how much of the file was decoded, from 0 to 1.
+    until the end. ``uncounted`` are the CPUs that lost events whose number nobody knows: each
+    such loss is told as 1, so that it is a gap. ``done`` is how much of the file was decoded,
+    from 0 to 1.
     """
 
     cpus: int
     notes: list[str]
+    uncounted: set[int]
     done: float
 
     def __init__(self) -> None:
-        self.cpus, self.notes, self.done = 0, [], 0.0
+        self.cpus, self.notes, self.uncounted, self.done = 0, [], set(), 0.0
         self._wanted: Wanted = {}
         self._stretch: S | None = None
         self._at = 0

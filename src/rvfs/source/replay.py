@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from rvfs.errors import InvalidInput, TraceError
@@ -87,6 +87,11 @@ class Replay:
     def notes(self) -> list[str]:
         """What was left out or could not be judged; grows until the end."""
         return self._reader.notes
+
+    @property
+    def uncounted(self) -> Set[int]:
+        """CPUs that lost events whose number nobody knows; a loss is told as 1 then."""
+        return self._reader.uncounted
 
     @property
     def done(self) -> float:

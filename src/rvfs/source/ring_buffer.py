@@ -169,13 +169,14 @@ class Pages:
     """The pages of one CPU, decoded a stretch at a time, in order.
 
     ``damage`` is the error that ends them, once it was met; events before it are delivered.
-    ``owed`` counts events lost after the last one.
+    ``owed`` counts events lost after the last one; ``uncounted``: whether some were lost whose
+    number the kernel did not store.
     """
 
     def __init__(self, buffer: FileBytes, layout: Layout, span: Span, file: str):
         self.span = span
         self.damage: TraceError | None = None
-        self.owed = 0
+        self.owed, self.uncounted = 0, False
         self._buffer, self._layout, self._file = buffer, layout, file
         self._at, self._end = span.offset, span.offset + span.size
 
@@ -241,7 +242,9 @@ class Pages:
     def _missed(self, words: memoryview, commit: int, at: int, end: int) -> int:
         """Events lost before this page; one at least where the kernel did not count them."""
         stored = commit & MISSED_STORED and at + self._layout.long_size // 4 <= end
-        return max(self._number(words, at, self._layout.long_size), 1) if stored else 1
+        count = self._number(words, at, self._layout.long_size) if stored else 0
+        self.uncounted |= not count
+        return count or 1
 
     def _number(self, words: memoryview, at: int, size: int) -> int:
         """4 or 8 bytes; the higher word is the second one on little-endian machines."""
