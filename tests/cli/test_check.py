@@ -241,9 +241,11 @@ sys.exit(args.run(args))
 """
 
 
-def shell(command: str, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+def shell(
+    command: str, stderr: int = subprocess.PIPE, path: Path = Path()
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PY": sys.executable, "CHECK": PROGRAM, "TERM": "xterm"}
-    environment["PYTHONPATH"] = str(Path(check.__file__).parents[2])
+    environment["PYTHONPATH"] = f"{Path(check.__file__).parents[2]}:{path}"
     return subprocess.run(
         ["bash", "-c", f'set -o pipefail; "$PY" -c "$CHECK" check {command}'],
         stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment, check=False,
@@ -278,6 +280,18 @@ def test_ctrl_c_ends_it_without_a_traceback(
 
     monkeypatch.setattr("rvfs.engine.Engine.step", interrupted)
     assert run(recording(tmp_path, CLEAN), "-m", "wwnr") == (130, "", "")
+
+
+def test_a_plugin_that_cannot_be_loaded_is_a_line_on_stderr(tmp_path: Path) -> None:
+    package = tmp_path / "lamps-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: lamps\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[rvfs.monitors]\nlamps = no_such_lamps:FOLDER\n")
+    told = shell(f"{recording(tmp_path, WRONG)} -m wwnr", path=tmp_path)
+    assert (told.stdout, told.returncode) == (LINE, 1)
+    assert told.stderr.splitlines()[0] == (
+        "monitor plug-in lamps (no_such_lamps:FOLDER) left out: No module named 'no_such_lamps'"
+    )
 
 
 @pytest.mark.needs("traces")

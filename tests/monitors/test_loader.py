@@ -204,10 +204,23 @@ def test_the_sheet_must_be_there(tmp_path: Path) -> None:
     assert faults_of(folder) == ["lamp.toml: No such file or directory"]
 
 
+def test_files_of_other_editors_are_read(tmp_path: Path) -> None:
+    plain, folder = write_lamp(tmp_path / "plain"), write_lamp(tmp_path / "other")
+    for name, text in (("lamp.dot", MODEL), ("lamp.toml", SHEET)):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert load_monitor(folder) == load_monitor(plain)
+
+
+def test_the_place_of_what_is_no_utf8_is_told(tmp_path: Path) -> None:
+    folder = write_lamp(tmp_path)
+    (folder / "lamp.dot").write_bytes("digraph {\n // größe ".encode() + b"gr\xf6\xdfe\n}")
+    assert faults_of(folder) == ["lamp.dot:2:13: not UTF-8 text"]
+
+
 def test_text_is_utf8(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.toml").write_bytes(b'description = "\xff"')
-    assert faults_of(folder) == ["lamp.toml: not UTF-8 text at byte 15"]
+    assert faults_of(folder) == ["lamp.toml:1:16: not UTF-8 text"]
 
 
 def test_a_name_that_the_tree_cannot_show_is_refused(tmp_path: Path) -> None:
@@ -295,9 +308,9 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
         available(tmp_path)
 
 
-def offer_plugin(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    point = metadata.EntryPoint("lamps", value, "rvfs.monitors")
-    monkeypatch.setattr(metadata, "entry_points", lambda group: metadata.EntryPoints([point]))
+def offer_plugins(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    points = [metadata.EntryPoint(name, value, "rvfs.monitors") for name, value in values.items()]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: metadata.EntryPoints(points))
 
 
 def test_a_plugin_package_brings_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,14 +323,56 @@ def test_a_plugin_package_brings_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
     )
     monkeypatch.syspath_prepend(tmp_path)
     for attribute in ("FOLDER", "TEXT"):
-        offer_plugin(monkeypatch, f"rvfs_lamps:{attribute}")
+        offer_plugins(monkeypatch, lamps=f"rvfs_lamps:{attribute}")
         assert [loaded.monitor.name for loaded in plugins()] == ["lamp"]
 
 
-def test_a_plugin_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer_plugin(monkeypatch, "no_such_package:FOLDER")
-    with pytest.raises(InvalidInput, match=r"plug-in lamps \(no_such_package:FOLDER\) cannot be"):
-        plugins()
+PLUGINS = """\
+from pathlib import Path
+GOOD, EMPTY, TAKEN = (str(Path(__file__).with_name(n)) for n in ("good", "empty", "taken"))
+NONE = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("no_such_package:FOLDER", "No module named 'no_such_package'"),
+        ("rvfs_raises:GOOD", "it does not work here"),
+        ("rvfs_bad:NONE", "is_dir"),
+        ("rvfs_bad:EMPTY", "empty is not a folder of monitors"),
+        ("rvfs_bad:TAKEN", "there is more than one monitor sco"),
+        ("rvfs_bad:GOOD", "there is more than one monitor lamp"),
+    ],
+)
+def test_a_plugin_that_fails_is_left_out_and_named(
+    value: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    (tmp_path / "rvfs_bad.py").write_text(PLUGINS)
+    (tmp_path / "rvfs_raises.py").write_text("raise RuntimeError('it does not work here')")
+    write_lamp(tmp_path / "good")
+    write_lamp(tmp_path / "taken", "another")
+    write_lamp(tmp_path / "taken", "sco")
+    monkeypatch.syspath_prepend(tmp_path)
+    offer_plugins(monkeypatch, a_good="rvfs_bad:GOOD", bad=value)
+    assert [loaded.monitor.name for loaded in available()] == ["wip", "wwnr", "sched", "lamp"]
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("rvfs.monitors", "WARNING")
+    assert record.getMessage().startswith(f"monitor plug-in bad ({value}) left out: ")
+    assert why in record.getMessage()
+    caplog.clear()
+
+
+def test_a_folder_may_not_take_the_name_of_a_plugins_monitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rvfs_bad.py").write_text(PLUGINS)
+    write_lamp(tmp_path / "good")
+    monkeypatch.syspath_prepend(tmp_path)
+    offer_plugins(monkeypatch, lamps="rvfs_bad:GOOD")
+    with pytest.raises(AlreadyRegistered, match="more than one monitor lamp"):
+        available(tmp_path / "good")
 
 
 def test_a_lone_model_takes_the_bindings_beside_it(tmp_path: Path) -> None:

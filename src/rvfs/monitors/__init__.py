@@ -7,7 +7,9 @@ and those of plug-in packages are all read by :func:`load_monitor`.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
@@ -19,6 +21,8 @@ from rvfs.model.dot import DotModel, parse_dot
 from rvfs.monitor import Monitor
 from rvfs.monitors.bindings import Bindings, read_bindings
 from rvfs.tracepoint import Vocabulary, catalogue
+
+log = logging.getLogger(__name__)
 
 #: The shipped top-level monitors in the order of registration.
 SHIPPED = ("wip", "wwnr", "sched")
@@ -46,10 +50,20 @@ class Loaded:
 def available(folder: Path | None = None) -> tuple[Loaded, ...]:
     """What this rvfs has: shipped, of plug-ins, and of ``--monitors DIR``, in this order.
 
-    Raises :class:`AlreadyRegistered` for a name that comes twice.
+    Raises :class:`AlreadyRegistered` for a name in DIR that is taken or comes twice, and as
+    :func:`from_folder`.
     """
-    found = (*shipped(), *plugins(), *(from_folder(folder) if folder else ()))
-    seen = set[str]()
+    found = (*shipped(), *plugins())
+    return (*found, *_free(from_folder(folder), _names(found))) if folder else found
+
+
+def _names(found: Iterable[Loaded]) -> set[str]:
+    return {loaded.monitor.name for outer in found for loaded in outer}
+
+
+def _free(found: tuple[Loaded, ...], taken: set[str]) -> tuple[Loaded, ...]:
+    """These monitors, unless one has a name that is taken or comes twice."""
+    seen = set(taken)
     for loaded in (inner for outer in found for inner in outer):
         if loaded.monitor.name in seen:
             raise AlreadyRegistered(f"there is more than one monitor {loaded.monitor.name}")
@@ -67,20 +81,19 @@ def shipped() -> tuple[Loaded, ...]:
 def plugins() -> tuple[Loaded, ...]:
     """The monitors of installed plug-in packages, by the names of their entry points.
 
-    Raises :class:`InvalidInput` naming the plug-in that cannot be loaded.
+    A plug-in that cannot be loaded, or one of whose names is taken, is logged and left out.
     """
-    points = sorted(metadata.entry_points(group=PLUGIN_GROUP), key=lambda point: point.name)
-    return tuple(loaded for point in points for loaded in _plugin(point))
+    found: tuple[Loaded, ...] = ()
+    for point in sorted(metadata.entry_points(group=PLUGIN_GROUP), key=lambda point: point.name):
+        try:
+            found += _free(_plugin(point), _names((*shipped(), *found)))
+        except Exception as error:  # a stranger's code may raise anything
+            log.warning("monitor plug-in %s (%s) left out: %s", point.name, point.value, error)
+    return found
 
 
 def _plugin(point: metadata.EntryPoint) -> tuple[Loaded, ...]:
-    try:
-        folder = point.load()
-    except Exception as error:
-        # A stranger's code: whatever it raises is news for a person, not a traceback.
-        raise InvalidInput(
-            f"plug-in {point.name} ({point.value}) cannot be loaded: {error!r}"
-        ) from error
+    folder = point.load()
     return from_folder(Path(folder) if isinstance(folder, str | PurePath) else folder)
 
 
@@ -210,10 +223,15 @@ def _parse(path: Traversable) -> DotModel:
 
 
 def _text(path: Traversable) -> str:
+    """The text of a file, lines ended by ``\\n``, without the mark that some editors begin with."""
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes().removeprefix(BOM_UTF8)
+        return data.decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise ModelError(f"not UTF-8 text at byte {error.start}", file=str(path)) from None
+        before = data[: error.start].decode().split("\n")
+        raise ModelError(
+            "not UTF-8 text", file=str(path), line=len(before), column=len(before[-1]) + 1
+        ) from None
     except OSError as error:
         raise ModelError(error.strerror or "cannot be read", file=str(path)) from None
 
