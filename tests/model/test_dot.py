@@ -177,3 +177,10 @@ def automata(draw: st.DrawFn) -> Automaton:
 @given(automata())
 def test_canonical_dot_gives_the_same_automaton_again(model: Automaton) -> None:
     assert read(to_dot(model)) == model
+
+
+def test_ports_are_part_of_the_picture_only() -> None:
+    plain = 'digraph { __init_a; a; b; a -> b [label="x"]; b -> a [label="y"] }'
+    ported = plain.replace("a -> b", 'a:n:e -> "b":sw').replace("b -> a", "b -> a:port")
+    assert ported.count(":") == 4
+    assert parse_dot(ported, file="m.dot") == parse_dot(plain, file="m.dot")

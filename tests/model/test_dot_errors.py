@@ -62,7 +62,7 @@ MEANING = {
         "4:3: expected the name of an event (letters, digits, _), found '1st'",
     "  a -> b -> a [label=e]":
         "4:3: expected an edge from one state to one state, found a -> b -> a",
-    "  a:n -> b [label=e]": "4:3: the edge names the state a:n, which has no node",
+    "  c:n -> b [label=e]": "4:3: the edge names the state c, which has no node",
     "  __init_b": "4:3: a is the initial state already, not b",
     "  __init_a -> b": "4:3: __init_a leads to b; expected a",
     "  __init_a -> a [label=e]":

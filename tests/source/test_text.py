@@ -253,6 +253,15 @@ def test_a_last_line_without_its_newline_is_not_judged_but_lost(tmp_path: Path) 
     assert replay.notes == ["the last line has no newline: it is not judged, but counted as lost"]
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    good = "\ufeff" + HEADER + line(1, "sched_switch", SWITCH)
+    found, error = until_damage(write(tmp_path, good + "damaged\n"), SWITCHES)
+    assert [seen.fields for seen in found] == [FIELDS]
+    assert error is not None
+    assert error.offset == len(good.encode())
+    assert "line 8 is no event" in str(error)
+
+
 def test_events_of_unknown_tracepoints_are_passed_over(tmp_path: Path) -> None:
     text = "".join(line(n, "sys_exit" if n % 3 else "sched_switch", SWITCH) for n in range(30))
     found = read_all(write(tmp_path, text), SWITCHES, limit=7)

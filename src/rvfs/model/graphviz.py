@@ -128,6 +128,8 @@ class _Grammar:
         # once and not twice per level of nesting.
         rules.edge_point.exprs[:] = [rules.node_id]
         rules.edgeop.exprs[:] = [e for e in rules.edgeop.exprs if e.match == "->"]
+        # A port says where an arrow touches the picture of a node; the node is the same.
+        rules.node_id.set_parse_action(lambda tokens: tokens[0].id_part)
         rules.node_stmt.set_parse_action(self._node)
         rules.edge_stmt.set_parse_action(self._edge)
         rules.default_stmt.set_parse_action(self._default)

@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
@@ -60,7 +61,8 @@ def open_reader(path: str, vocabulary: Vocabulary) -> Reader[Any]:
         if recording.text is None:
             return DatReader(recording, path, vocabulary)
         return TextReader(recording.buffer, recording.text, path, vocabulary, recording.comms)
-    return TextReader(buffer, Span(0, 0, len(buffer), 0), path, vocabulary, {})
+    start = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
+    return TextReader(buffer, Span(0, start, len(buffer) - start, start), path, vocabulary, {})
 
 
 class Replay:
