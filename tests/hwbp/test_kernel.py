@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvfs.errors import RvfsError
+from rvfs.hwbp.backend import RealTask
 from rvfs.hwbp.breakpoint import RW, Attributes, R, W, X
 from rvfs.hwbp.machine import Breakpoint, Machine, Opening, Task
-from rvfs.hwbp.perf import PerfMachine, RealBreakpoint, RealTask
+from rvfs.hwbp.perf import PerfMachine, RealBreakpoint
 
 pytestmark = pytest.mark.needs("perf-breakpoints")
 

@@ -17,59 +17,24 @@ What other programs hold (debuggers, tracers) is seen only by trying: :meth:`Per
 import logging
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rvfs.errors import NoSpace, NotSupported, RvfsError
-from rvfs.hwbp.breakpoint import ARM64, X86, Arch, Attributes, Pool, Registers, W, X
-from rvfs.hwbp.machine import ROOT, Breakpoint, Caller, Machine, Opening, State, Task
+from rvfs.hwbp.backend import ARCHES, RealTask, Tasks, cpu_list
+from rvfs.hwbp.breakpoint import Arch, Attributes, Pool, Registers, W, X
+from rvfs.hwbp.machine import ROOT, Breakpoint, Caller, Machine, Opening, Task
 from rvfs.hwbp.perf_event import NoRegister, PerfEvent, open_event
 from rvfs.hwbp.slots import all_or_nothing
 from rvfs.hwbp.table import EVERY_CPU, Request
 
 log = logging.getLogger(__name__)
 
-ARCHES: Mapping[str, Arch] = {"x86_64": X86, "aarch64": ARM64}
-_CPUS = Path("/sys/devices/system/cpu")
 #: A breakpoint that is only there to see whether there is room, by the type its pool is for.
 _PROBES = {kind: Attributes(kind, 8, 0) for kind in (W, X)}
 #: No machine has more registers of one kind.
 _MOST = 16
-
-
-class RealTask(Task):
-    """A thread of this machine. One that has its number later is another task."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(str(pid))
-        self.pid = pid
-        self._birth = _stat(pid)[1]
-        self.look()
-
-    def look(self) -> State:
-        """What has become of it."""
-        letter, birth = _stat(self.pid)
-        if not letter or birth != self._birth:
-            self.state = State.REAPED
-        else:
-            self.state = State.ZOMBIE if letter in "ZX" else State.ALIVE
-        return self.state
-
-    def thread_ids(self) -> list[int]:
-        """The threads of its process, the first one first; none when it has gone."""
-        with suppress(OSError):
-            return sorted(int(one.name) for one in Path(f"/proc/{self.pid}/task").iterdir())
-        return []
-
-
-def _stat(pid: int) -> tuple[str, str]:
-    """(state letter, time of birth) of a task; empty when there is none."""
-    with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return fields[0], fields[19]
-    return "", ""
 
 
 @dataclass(eq=False)
@@ -78,14 +43,11 @@ class RealBreakpoint(Breakpoint):
 
     event: PerfEvent
 
-    @property
-    def hits(self) -> int:
-        """As many as the kernel has counted."""
-        return self.event.count
-
 
 class PerfMachine(Machine):
-    """This machine. Tasks are :class:`RealTask`, breakpoints :class:`RealBreakpoint`."""
+    """This machine, a :class:`rvfs.hwbp.backend.Backend` with breakpoints of the kernel."""
+
+    name = "perf"
 
     def __init__(self) -> None:
         """Raises :class:`NotSupported` without registers, :class:`NoAccess` without the right."""
@@ -93,8 +55,9 @@ class PerfMachine(Machine):
         if arch is None:
             raise NotSupported(f"breakpoints of {platform.machine()} are not known here")
         check_access()
-        cpus = max(_cpu_list("possible")) + 1
-        super().__init__(cpus, arch, _registers(arch), online=_cpu_list("online"))
+        cpus = max(cpu_list("possible")) + 1
+        super().__init__(cpus, arch, _registers(arch), online=cpu_list("online"))
+        self.tasks = Tasks()
 
     # -- what a machine does -------------------------------------------------------------------
 
@@ -143,6 +106,10 @@ class PerfMachine(Machine):
         """Disabled, it keeps its register."""
         _event(bp).enable(on)
         bp.attr, bp.enabled = replace(bp.attr, disabled=not on), on
+
+    def hits(self, bp: Breakpoint) -> int:
+        """As many as the kernel has counted."""
+        return _event(bp).count
 
     def _open_event(self, opening: Opening) -> PerfEvent:
         task = opening.task
@@ -193,18 +160,6 @@ class PerfMachine(Machine):
             log.error("CPU %d: the kernel has %d registers free, by our count %d", cpu, free, ours)
         return max(ours - free, 0)
 
-    def task(self, pid: int) -> RealTask:
-        """The task of that number now; the same object for as long as it has breakpoints."""
-        for reservation in self.slots:
-            task = reservation.request.task
-            if isinstance(task, RealTask) and task.pid == pid and task.look() is State.ALIVE:
-                return task
-        return RealTask(pid)
-
-    def threads(self, pid: int) -> list[RealTask]:
-        """Every thread of the process that a task belongs to."""
-        return [self.task(thread) for thread in RealTask(pid).thread_ids()]
-
 
 def check_access() -> None:
     """Raises :class:`NotSupported` or :class:`NoAccess` where no breakpoint can be had at all."""
@@ -247,14 +202,3 @@ def _registers(arch: Arch) -> Registers:
     return Registers.split(
         inst=room_in_kernel(0, EVERY_CPU, X), data=room_in_kernel(0, EVERY_CPU, W)
     )
-
-
-def _cpu_list(name: str) -> list[int]:
-    """The CPUs in a file like ``0-3,8``."""
-    return list(_ranges((_CPUS / name).read_text().strip()))
-
-
-def _ranges(text: str) -> Iterator[int]:
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
