@@ -29,6 +29,8 @@ import trio
 from rvfs import fs
 from rvfs.engine import Engine
 from rvfs.errors import InvalidInput, MountError, RvfsError
+from rvfs.hwbp.choice import choose
+from rvfs.hwbp.held import Breakpoints
 from rvfs.logbook import Logbook
 from rvfs.monitors import Loaded, available
 from rvfs.pipe import TracePipe
@@ -69,6 +71,7 @@ class Settings:
     monitors: Path | None = None
     task_slots: int = DEFAULT_TASK_SLOTS
     panic: str = "halt"
+    hwbp: str = "model"
     uid: int = field(default_factory=os.getuid)
     gid: int = field(default_factory=os.getgid)
     mode: int = 0o700
@@ -139,7 +142,10 @@ class Machine:
         for loaded in available(settings.monitors):
             self._register(loaded)
         self.pump = Pump(self.engine, self.registry, self.trace)
-        self.tree = Tree(self.registry, self.vocabulary, self.trace, self.pump, logbook)
+        self.breakpoints = Breakpoints(*choose(settings.hwbp))
+        self.tree = Tree(
+            self.registry, self.vocabulary, self.trace, self.pump, logbook, self.breakpoints
+        )
         self.tree.root.mode = settings.mode
 
     def _register(self, loaded: Loaded, parent: str | None = None) -> None:
