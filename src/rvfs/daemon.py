@@ -42,6 +42,7 @@ from rvfs.readers import device_of
 from rvfs.registry import DEFAULT_TASK_SLOTS, Registry
 from rvfs.source import Source
 from rvfs.source.inject import Quiet
+from rvfs.source.watch import Watch
 from rvfs.trace import Trace
 from rvfs.tracepoint import Vocabulary, catalogue
 from rvfs.tree import Tree
@@ -143,10 +144,19 @@ class Machine:
             self._register(loaded)
         self.pump = Pump(self.engine, self.registry, self.trace)
         self.breakpoints = Breakpoints(*choose(settings.hwbp))
+        self.watch = Watch(
+            self.vocabulary, cpus=self.source.cpus, came=self.registry.rebind, going=self._forget
+        )
+        self.breakpoints.listeners.append(self.watch)
         self.tree = Tree(
             self.registry, self.vocabulary, self.trace, self.pump, logbook, self.breakpoints
         )
         self.tree.root.mode = settings.mode
+
+    def _forget(self, tracepoint: int) -> None:
+        """Its breakpoint is being closed: take its last hits, and nothing more."""
+        self.pump.drain(self.watch)
+        self.trace.enable(tracepoint, False)
 
     def _register(self, loaded: Loaded, parent: str | None = None) -> None:
         for warning in loaded.warnings:
@@ -246,6 +256,7 @@ class Server:
         finally:
             fs.unmount()
             self._machine.source.close()
+            self._machine.watch.close()
         return self._status
 
     async def _serve(self, ready: Callable[[], None]) -> None:
@@ -258,6 +269,7 @@ class Server:
                 nursery.start_soon(self._pipe.serve, device_of(mountpoint) or "")
                 nursery.start_soon(self._machine.pump.serve_reactors)
                 nursery.start_soon(self._run_source)
+                nursery.start_soon(self._run, self._machine.watch)
                 if self._settings.panic == "exit":
                     nursery.start_soon(self._stop_when_halted, stop)
                 nursery.start_soon(self._stop_on_signal, signals, stop)
@@ -269,17 +281,18 @@ class Server:
         stop()
 
     async def _run_source(self) -> None:
-        """From when something is first switched on, so that a recording does not pass unseen.
-
-        A source that fails costs its events, not the mount.
-        """
+        """From when something is first switched on, so that a recording does not pass unseen."""
         machine = self._machine
         while not machine.registry.wanted():  # noqa: ASYNC110 - the registry knows no trio
             await trio.sleep(IDLE)
+        await self._run(machine.source)
+
+    async def _run(self, source: Source) -> None:
+        """A source that fails costs its events, not the mount."""
         try:
-            await machine.pump.run(machine.source)
+            await self._machine.pump.run(source)
         except Exception:
-            log.exception("source %s failed; the tree stays", machine.source.name)
+            log.exception("source %s failed; the tree stays", source.name)
 
     async def _stop_on_signal(self, signals: Any, stop: Callable[[], None]) -> None:
         async for _ in signals:

@@ -29,10 +29,8 @@ class Watched:
     def __init__(self) -> None:
         self.machine, self.vocabulary = PerfMachine(), Vocabulary()
         self.delivered: list[Batch] = []
-        self.forgotten: list[int] = []
-        self.watch = Watch(
-            self.vocabulary, cpus=2, deliver=self._deliver, forget=self.forgotten.append
-        )
+        self.came: list[str] = []
+        self.watch = Watch(self.vocabulary, cpus=2, came=self.came.append, going=self._going)
         self._words: dict[str, ctypes.c_uint64] = {}
         self._open: dict[str, Breakpoint] = {}
 
@@ -41,9 +39,9 @@ class Watched:
         attr = Attributes(W, 8, ctypes.addressof(word), disabled=False)
         me = self.machine.tasks[threading.get_native_id()]
         self._open[name] = self.machine.open(Opening(task or me, -1, attr))
-        number = self.vocabulary.number(self.watch.opened(name, [self._open[name]]))
+        self.watch.opened(name, [self._open[name]])
         self.subscribe()
-        return number
+        return self.vocabulary.number(self.came[-1])
 
     def subscribe(self) -> None:
         self.watch.subscribe({number: ALL for number, _ in self.vocabulary})
@@ -67,7 +65,8 @@ class Watched:
         self.watch.closing(name)
         self.machine.close(self._open.pop(name))
 
-    def _deliver(self) -> None:
+    def _going(self, number: int) -> None:
+        assert number in dict(self.vocabulary)
         self.delivered.append(self.read())
 
     def close_all(self) -> None:
@@ -93,6 +92,24 @@ def test_a_hit_has_its_place_its_time_and_its_task(here: Watched) -> None:
     assert values["cpu"] == batch.cpu[0]
     assert batch.comm(int(batch.pid[0]), 0) != "<...>"
     assert here.vocabulary[number].text(values).startswith(f"address={here.address('x'):#x} ip=0x")
+
+
+def test_a_task_that_has_gone_keeps_the_name_it_was_watched_under(here: Watched) -> None:
+    ready, go = threading.Event(), threading.Event()
+
+    def write() -> None:
+        ready.set()
+        go.wait()
+        here.write("x")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    ready.wait()
+    task = here.machine.tasks[thread.native_id or 0]
+    here.open("x", task)
+    go.set()
+    thread.join()
+    assert here.read().comm(task.pid, 0) == task.comm != ""
 
 
 def test_hits_of_several_breakpoints_come_in_the_order_of_their_time(here: Watched) -> None:
@@ -151,12 +168,11 @@ def test_a_full_ring_is_counted_not_hidden(here: Watched) -> None:
 
 
 def test_closing_delivers_the_last_hits_and_what_was_lost_of_them(here: Watched) -> None:
-    number = here.open("x")
+    here.open("x")
     here.write(*["x"] * 3000)
     here.close("x")
     (last,) = here.delivered
     assert len(last) + sum(last.lost.values()) == 3000
-    assert here.forgotten == [number]
     assert "hwbp:x" not in here.vocabulary
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rvfs.errors import Busy, Missing, RvfsError
 from rvfs.hwbp.backend import Backend, RealTask
@@ -71,6 +71,16 @@ class Held:
         pass
 
 
+class Listener(Protocol):
+    """Who wants to know of breakpoints; not of those that are only tried."""
+
+    def opened(self, name: str, breakpoints: Iterable[Breakpoint]) -> None:
+        """They are open."""
+
+    def closing(self, name: str) -> None:
+        """They are about to be closed."""
+
+
 class Breakpoints:
     """Everything that is open, by name, on one backend.
 
@@ -81,6 +91,7 @@ class Breakpoints:
     def __init__(self, backend: Backend, note: str = "") -> None:
         self.backend, self.note = backend, note
         self.last_error = self.last_check = ""
+        self.listeners: list[Listener] = []
         self._held: dict[str, Held] = {}
 
     @property
@@ -100,15 +111,24 @@ class Breakpoints:
         Raises :class:`Busy` for a name that is taken, and as :meth:`Machine.open`; a note on the
         error names the line.
         """
-        return all_or_nothing(self._open, self.release, wishes)
+        opened = all_or_nothing(self._open, self._close, wishes)
+        for held in opened:
+            for listener in self.listeners:
+                listener.opened(held.name, held.members)
+        return opened
 
     def check(self, wishes: Iterable[Wish]) -> None:
         """Raises what :meth:`open` would; nothing is open afterwards."""
-        for held in reversed(self.open(wishes)):
-            self.release(held)
+        for held in reversed(all_or_nothing(self._open, self._close, wishes)):
+            self._close(held)
 
     def release(self, held: Held) -> None:
         """The registers are free when this returns; the files that show it are dead."""
+        for listener in self.listeners:
+            listener.closing(held.name)
+        self._close(held)
+
+    def _close(self, held: Held) -> None:
         del self._held[held.name]
         held.gone = True
         for bp in reversed(held.members):
@@ -168,7 +188,8 @@ def holder(bp: Breakpoint) -> str:
     task = bp.task
     if not isinstance(task, RealTask):
         return f"CPU {bp.cpu}"
-    return f"task {task} ({task.comm}){_FATE[task.look()]}"
+    comm = "".join(letter if letter.isprintable() else "?" for letter in task.comm)
+    return f"task {task} ({comm}){_FATE[task.look()]}"
 
 
 _FATE: Mapping[State, str] = {

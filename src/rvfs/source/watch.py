@@ -19,6 +19,7 @@ import numpy as np
 import trio
 
 from rvfs.event import Batch, Column, batch_of
+from rvfs.hwbp.backend import RealTask
 from rvfs.hwbp.machine import Breakpoint
 from rvfs.hwbp.perf import RealBreakpoint
 from rvfs.hwbp.perf_event import HIT, Hits, PerfEvent
@@ -49,20 +50,20 @@ def _comm(pid: int) -> str | None:
 class Watch:
     """A :class:`rvfs.source.Source` over the rings of the breakpoints that are open now.
 
-    ``deliver`` reads all there is, ``forget`` is told the number of a tracepoint that goes
-    then; ``clock`` is that of the hits, in ns.
+    ``came`` is told the name of a tracepoint that has come; ``going`` the number of one that goes
+    now, whose last hits can still be read. ``clock`` is that of the hits, in ns.
     """
 
     name = "hwbp"
 
     def __init__(
-        self, vocabulary: Vocabulary, *, cpus: int, deliver: Callable[[], None],
-        forget: Callable[[int], None], clock: Callable[[], int] = time.monotonic_ns,
+        self, vocabulary: Vocabulary, *, cpus: int, came: Callable[[str], None],
+        going: Callable[[int], None], clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:  # fmt: skip
         self.cpus = cpus
         self.late = 0
         self._vocabulary, self._clock = vocabulary, clock
-        self._deliver, self._forget = deliver, forget
+        self._came, self._going = came, going
         self._events: dict[int, Sequence[PerfEvent]] = {}  # by the number of the tracepoint
         self._wanted: Wanted = {}
         self._hits: Hits = np.empty(0, _EVENT)  # taken out of the rings, by time
@@ -77,14 +78,16 @@ class Watch:
 
     # -- breakpoints come and go -------------------------------------------------------------
 
-    def opened(self, name: str, breakpoints: Iterable[Breakpoint]) -> str:
-        """From now on, the hits of these are ``hwbp:NAME``; that name."""
+    def opened(self, name: str, breakpoints: Iterable[Breakpoint]) -> None:
+        """From now on, the hits of these are ``hwbp:NAME``."""
         tracepoint = tracepoint_of(name)
-        events = [bp.event for bp in breakpoints if isinstance(bp, RealBreakpoint)]
+        real = [bp for bp in breakpoints if isinstance(bp, RealBreakpoint)]
+        events = [bp.event for bp in real]
+        self._comms |= {bp.task.pid: bp.task.comm for bp in real if isinstance(bp.task, RealTask)}
         self._events[self._vocabulary.add(tracepoint)] = events
         for event in events:
             self._epoll.register(event.fd, select.EPOLLIN)
-        return tracepoint.full_name
+        self._came(tracepoint.full_name)
 
     def closing(self, name: str) -> None:
         """Before they are closed: their last hits are delivered, and the tracepoint goes."""
@@ -96,8 +99,7 @@ class Watch:
             self._lost[max(event.cpu, 0)] += event.untold
             with suppress(FileNotFoundError):  # its task is over
                 self._epoll.unregister(event.fd)
-        self._deliver()
-        self._forget(number)
+        self._going(number)
         self._vocabulary.remove(f"{HWBP}:{name}")
 
     # -- the source ----------------------------------------------------------------------------
@@ -156,10 +158,9 @@ class Watch:
             )
 
     def _names(self, pids: Iterable[int]) -> dict[int, str]:
-        """The tasks' names now; of those that are gone, the last that was seen."""
+        """The tasks' names now; of those that have gone, the names they were watched under."""
         names = {pid: _comm(pid) or self._comms.get(pid) for pid in set(pids)}
-        self._comms = {pid: name for pid, name in names.items() if name is not None}
-        return self._comms
+        return {pid: name for pid, name in names.items() if name is not None}
 
     async def wait(self) -> None:
         """Return when a hit is in a ring, or was held back by the read before."""
