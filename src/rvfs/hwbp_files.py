@@ -23,9 +23,9 @@ from rvfs.files import (
     File,
     Listing,
     Node,
-    flag,
     inject,
     listing,
+    parse_bool,
     text,
 )
 from rvfs.hwbp.breakpoint import TYPE_NAMES, Attributes, Pool, W, X
@@ -63,7 +63,7 @@ def hwbp_folder(breakpoints: Breakpoints) -> Directory:
 
 def _line(words: object) -> bytes:
     """One line; nothing at all of nothing."""
-    return f"{words}\n".encode(errors="surrogateescape") if words != "" else b""
+    return f"{words}\n".encode() if words != "" else b""
 
 
 # -- registers -------------------------------------------------------------------------------
@@ -133,15 +133,18 @@ def _breakpoints(breakpoints: Breakpoints) -> Iterator[str]:
 def _held_folder(breakpoints: Breakpoints, held: Held) -> Directory:
     path = f"hwbp/bp/{held.name}"
 
-    def switch(on: bool) -> None:
-        with breakpoints.noting(f"bp/{held.name}/enable"):
-            breakpoints.enable(held, on)
-
+    shown: Mapping[str, tuple[Callable[[], object], Callable[[bytes], None]]] = {
+        "enable": (
+            lambda: int(held.enabled),
+            lambda data: breakpoints.enable(held, parse_bool(data)),
+        ),
+        "addr": (lambda: f"{held.attr.bp_addr:#x}", _change(breakpoints, held, "bp_addr", "ADDR")),
+        "len": (lambda: held.attr.bp_len, _change(breakpoints, held, "bp_len", "LEN")),
+        "type": (lambda: _type(held.attr), _change(breakpoints, held, "bp_type", "TYPE")),
+    }
+    settings = {name: _setting(breakpoints, held, name, *both) for name, both in shown.items()}
     files: dict[str, Node] = {
-        "enable": flag(f"{path}/enable", lambda: held.enabled, switch, owner=held),
-        "addr": _field(breakpoints, held, "addr", lambda attr: f"{attr.bp_addr:#x}"),
-        "len": _field(breakpoints, held, "len", lambda attr: attr.bp_len),
-        "type": _field(breakpoints, held, "type", _type),
+        **settings,
         "target": listing(f"{path}/target", lambda: map(_target, held.members), owner=held),
         "hits": text(f"{path}/hits", lambda: _line(breakpoints.hits(held)), owner=held),
     }
@@ -150,22 +153,29 @@ def _held_folder(breakpoints: Breakpoints, held: Held) -> Directory:
     )
 
 
-#: file → the attribute it shows, and the word of a request that it takes.
-_FIELDS = {"addr": ("bp_addr", "ADDR"), "len": ("bp_len", "LEN"), "type": ("bp_type", "TYPE")}
+def _change(
+    breakpoints: Breakpoints, held: Held, attribute: str, kind: str
+) -> Callable[[bytes], None]:
+    """Another value of one attribute, written as that word of a request."""
+
+    def put(data: bytes) -> None:
+        changed: dict[str, Any] = {attribute: field(kind, data)}
+        breakpoints.modify(held, replace(held.attr, **changed))
+
+    return put
 
 
-def _field(
-    breakpoints: Breakpoints, held: Held, name: str, show: Callable[[Attributes], object]
-) -> File:
+def _setting(
+    breakpoints: Breakpoints, held: Held, name: str,
+    show: Callable[[], object], put: Callable[[bytes], None],
+) -> File:  # fmt: skip
     """What the kernel lets a live breakpoint change."""
-    attribute, kind = _FIELDS[name]
 
     def write(data: bytes) -> None:
         with breakpoints.noting(f"bp/{held.name}/{name}"):
-            changed: dict[str, Any] = {attribute: field(kind, data)}
-            breakpoints.modify(held, replace(held.attr, **changed))
+            put(data)
 
     return File(
         path=f"hwbp/bp/{held.name}/{name}", mode=READ_WRITE, owner=held,
-        read=lambda: _line(show(held.attr)), write=write,
+        read=lambda: _line(show()), write=write,
     )  # fmt: skip

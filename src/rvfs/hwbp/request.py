@@ -152,4 +152,7 @@ def _command(verb: str, *words: str) -> Any:
 def _text(data: bytes) -> str:
     if len(data) > MAX_REQUEST:
         raise InvalidInput(f"a request has {MAX_REQUEST} bytes at most, not {len(data)}")
-    return data.split(b"\0")[0].decode(errors="surrogateescape")
+    try:
+        return data.split(b"\0")[0].decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"a request is UTF-8, and byte {error.start} of it is not") from None
