@@ -2,7 +2,7 @@
 
 The kernel writes hits into one ring per event; a breakpoint of many threads or CPUs has many.
 They are merged by time. A read takes the time first and then the rings, and delivers what is
-older than that time; the rest stays for the next read. So the order is right wherever anybody
+not younger than that; the rest stays for the next read. So the order is right wherever anybody
 can tell: of two hits of which one led to the other (those of one thread; those of two threads
 that hand each other a lock) the first was in its ring before the second happened. Hits that
 were just being written on another CPU come with the next read and count as ``late``.
@@ -111,7 +111,7 @@ class Watch:
         """Never None: there may always be another breakpoint."""
         now = self._clock()
         self._take()
-        ready = self._hits[: np.searchsorted(self._hits["time"], now)][:limit]
+        ready = self._hits[: np.searchsorted(self._hits["time"], now, "right")][:limit]
         self._hits = self._hits[len(ready) :]
         lost, self._lost = +self._lost, Counter()
         if len(ready):
