@@ -411,6 +411,17 @@ def test_the_name_of_a_task_takes_no_second_line(hw: Served) -> None:
         task.kill()
 
 
+def test_a_task_has_the_name_it_has_now(hw: Served) -> None:
+    comm = Path("/proc/self/comm")
+    before = comm.read_text()
+    hw.reserve(f"open w task:{ME} -1 W 8 u+0")
+    comm.write_text("other")
+    try:
+        assert hw.cat("breakpoints").endswith(f" task {ME} (other)\n")
+    finally:
+        comm.write_text(before)
+
+
 def test_a_task_that_is_stopped_lives(hw: Served, child: subprocess.Popen[bytes]) -> None:
     child.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)

@@ -31,7 +31,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 class RealTask(Task):
     """A thread of this machine. One that has its number later is another task.
 
-    ``comm`` is the name it had when it was first seen; empty if it never was.
+    ``comm`` is the name it had when it was last seen; empty if it never was.
     """
 
     def __init__(self, pid: int) -> None:
@@ -42,10 +42,11 @@ class RealTask(Task):
 
     def look(self) -> State:
         """What has become of it; also in ``state`` from then on."""
-        _, letter, birth = _stat(self.pid)
+        comm, letter, birth = _stat(self.pid)
         if not letter or birth != self._birth:
             self.state = State.REAPED
         else:
+            self.comm = comm
             self.state = State.ZOMBIE if letter in "ZX" else State.ALIVE
         return self.state
 

@@ -188,8 +188,9 @@ def holder(bp: Breakpoint) -> str:
     task = bp.task
     if not isinstance(task, RealTask):
         return f"CPU {bp.cpu}"
+    fate = _FATE[task.look()]
     comm = "".join(letter if letter.isprintable() else "?" for letter in task.comm)
-    return f"task {task} ({comm}){_FATE[task.look()]}"
+    return f"task {task} ({comm}){fate}"
 
 
 _FATE: Mapping[State, str] = {
