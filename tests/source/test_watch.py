@@ -176,6 +176,23 @@ def test_closing_delivers_the_last_hits_and_what_was_lost_of_them(here: Watched)
     assert "hwbp:x" not in here.vocabulary
 
 
+def test_what_is_being_closed_is_hit_no_more(
+    here: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.open("x")
+    bp = here._open["x"]
+    hits: list[int] = []
+
+    def write_and_count(number: int) -> None:
+        here.write("x")
+        hits.append(here.machine.hits(bp))
+
+    monkeypatch.setattr(here.watch, "_going", write_and_count)
+    here.write("x", "x")
+    here.close("x")
+    assert hits == [2]
+
+
 def test_a_name_that_comes_back_is_another_tracepoint(here: Watched) -> None:
     first = here.open("x")
     here.close("x")
