@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from rvfs.errors import NotSupported, RvfsError
-from rvfs.hwbp import choice, perf
+from rvfs.errors import NoTask, NotSupported, RvfsError
+from rvfs.hwbp import backend, choice, perf
 from rvfs.hwbp.backend import ModelMachine
-from rvfs.hwbp.breakpoint import X86
+from rvfs.hwbp.breakpoint import X86, Attributes, W
+from rvfs.hwbp.machine import Opening, State
 from tests.tree.test_hwbp_files import ME, Served
 
 
@@ -80,6 +81,29 @@ def test_a_task_has_the_name_it_has_now(hw: Served) -> None:
         comm.write_text(before)
 
 
+def test_whether_a_task_lives_is_looked_up_at_the_opening(
+    child: subprocess.Popen[bytes],
+) -> None:
+    machine = ModelMachine(2, X86)
+    opening = Opening(machine.tasks[child.pid], -1, Attributes(W, 8, 0x1000))
+    machine.close(machine.open(opening))
+    kill(child)
+    with pytest.raises(NoTask, match="has exited"):
+        machine.open(opening)
+
+
+def test_a_task_whose_number_comes_again_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    born = {7: "100"}
+    monkeypatch.setattr(backend, "_stat", lambda pid: ("task", "S", born[pid]))
+    tasks = backend.Tasks()
+    first = tasks[7]
+    assert tasks[7] is first
+    born[7] = "200"
+    assert first.look() is State.REAPED
+    assert tasks[7] is not first
+    assert tasks[7].state is State.ALIVE
+
+
 def test_a_task_that_is_stopped_lives(hw: Served, child: subprocess.Popen[bytes]) -> None:
     child.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
@@ -101,9 +125,9 @@ def test_without_registers_the_model_stands_in_and_says_so(
         raise NotSupported("this machine has no debug register")
 
     monkeypatch.setattr(perf.PerfMachine, "__init__", none)
-    backend, note = choice.choose("perf")
+    chosen, note = choice.choose("perf")
     said = "none is set: this machine has no debug register"
-    assert isinstance(backend, ModelMachine)
+    assert isinstance(chosen, ModelMachine)
     assert said in note
     assert said in caplog.text
     caplog.clear()
