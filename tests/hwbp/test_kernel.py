@@ -61,10 +61,12 @@ class Both:
         if number >= len(self.pairs):
             return (None, None)
         real, model = self.pairs[number]
-        return (
+        answers = (
             answer(lambda: self.real.modify(real, attr)),
             answer(lambda: self.model.modify(model, attr)),
         )
+        assert real.reservation.request.bp_type == model.reservation.request.bp_type
+        return answers
 
     def close(self, number: int, _: None) -> tuple[object, object]:
         for real, model in [self.pairs.pop(number)] if number < len(self.pairs) else []:

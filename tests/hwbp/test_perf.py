@@ -199,6 +199,15 @@ def test_switched_on_later_it_stays_on_when_it_moves(here: Registry) -> None:
     assert here.machine.hits(bp) == 1
 
 
+def test_switched_off_later_it_stays_off_when_it_moves(here: Registry) -> None:
+    old, new = Variable(), Variable()
+    bp = here.watch(old.address)
+    here.machine.enable(bp, False)
+    here.machine.modify_local([bp], new.address)
+    new.write()
+    assert here.machine.hits(bp) == 0
+
+
 def test_a_refused_change_changes_nothing_and_says_why(here: Registry) -> None:
     word = Variable()
     bp = here.watch(word.address)
@@ -288,11 +297,11 @@ def test_a_dead_task_keeps_its_registers(
     task = here.machine.tasks[process.pid]
     bp = here.watch(task=task)
     process.communicate()
-    assert task.look() is State.REAPED
     assert here.machine.foreign(0) == 0
     here.machine.modify(bp, replace(bp.attr, bp_len=4))
-    with pytest.raises(NoTask):
+    with pytest.raises(NoTask, match=f"there is no task {task.pid}$"):
         here.watch(task=task)
+    assert task.look() is State.REAPED
     here.close(bp)
     assert room_in_kernel(-1, 0) == 4
 
