@@ -15,7 +15,7 @@ run: ## mount ./rv with a simulated machine, until Ctrl-C
 test: ## the whole test suite; the compiled stepper, then the interpreted one
 	@tools/setup test
 	$(PYTEST)
-	RVFS_PURE=1 $(PYTEST) --ignore=tests/mount --ignore=tests/setup
+	RVFS_PURE=1 $(PYTEST)
 
 check: ## ruff, strict mypy, and the rules of the house
 	@tools/setup test

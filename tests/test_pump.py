@@ -151,6 +151,32 @@ async def test_a_reactor_that_raises_is_dropped_and_logged_and_the_pump_goes_on(
     assert keys(reactor) == [5]
 
 
+class Exits(Collect):
+    """A reactor that wants to end the process."""
+
+    def __init__(self, inline: bool, error: BaseException) -> None:
+        super().__init__(inline=inline)
+        self.error = error
+
+    def react(self, verdict: Verdict) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+async def test_a_reactor_that_exits_takes_nobody_along(
+    inline: bool, error: BaseException, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    plant = Plant(Exits(inline, error))
+    nursery.start_soon(plant.pump.serve_reactors)
+    plant.pump.feed(plant.wakeups(5, 5))
+    while plant.monitor.reactor.name != "nop":
+        await trio.lowlevel.checkpoint()
+    assert f"ReactorError: {type(error).__name__}" in caplog.text
+    caplog.clear()
+    plant.pump.feed(plant.wakeups(5, 5))
+
+
 class Slow(Collect):
     """A reactor that blocks its thread until it is let go."""
 

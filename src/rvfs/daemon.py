@@ -62,7 +62,8 @@ class Settings:
     """What ``rvfs mount`` was asked for.
 
     ``source`` is ``sim``, ``replay:FILE``, ``inject`` or ``none``; ``sim`` holds the options
-    of :class:`rvfs.source.sim.Sim`. ``mode`` is that of the root folder.
+    of :class:`rvfs.source.sim.Sim`. ``mode`` is that of the root folder; ``options`` are
+    for the kernel (``ro``).
     """
 
     mountpoint: Path
@@ -78,6 +79,7 @@ class Settings:
     mode: int = 0o700
     allow_other: bool = field(default_factory=lambda: os.getuid() == 0)
     fsname: str = "rvfs"
+    options: frozenset[str] = frozenset()
 
 
 # -- building --------------------------------------------------------------------------------
@@ -114,8 +116,8 @@ def make_source(settings: Settings, vocabulary: Vocabulary) -> Source:
     kind, colon, argument = settings.source.partition(":")
     if kind not in SOURCES or bool(colon) != (kind == "replay"):
         raise InvalidInput(f"source {settings.source!r} is not sim, replay:FILE, inject or none")
-    for options, of in ((settings.sim, "sim"), (settings.speed, "replay")):
-        if options and kind != of:
+    for given, of in ((bool(settings.sim), "sim"), (settings.speed is not None, "replay")):
+        if given and kind != of:
             raise InvalidInput(f"the source is {settings.source}, but there are options of {of}")
     return SOURCES[kind](settings, argument, vocabulary)
 
@@ -137,9 +139,11 @@ class Machine:
             self.engine, self.vocabulary, self.trace, task_slots=settings.task_slots
         )
         panic = Panic(SYSRQ if settings.panic == "sysrq" else None)
-        reactors: tuple[Reactor, ...] = (panic, Printk(), *plugins())
-        for reactor in reactors:
+        shipped: tuple[Reactor, ...] = (panic, Printk())
+        for reactor in shipped:
             self.registry.register_reactor(reactor)
+        for reactor in plugins():
+            self._register_plugin(reactor)
         for loaded in available(settings.monitors):
             self._register(loaded)
         self.pump = Pump(self.engine, self.registry, self.trace)
@@ -157,6 +161,12 @@ class Machine:
         """Its breakpoint is being closed: take its last hits, and nothing more."""
         self.pump.drain(self.watch)
         self.trace.enable(tracepoint, False)
+
+    def _register_plugin(self, reactor: Reactor) -> None:
+        try:
+            self.registry.register_reactor(reactor)
+        except RvfsError as error:
+            log.warning("reactor plug-in %s left out: %s", reactor.name, error)
 
     def _register(self, loaded: Loaded, parent: str | None = None) -> None:
         for warning in loaded.warnings:
@@ -205,7 +215,9 @@ def _check_fuse() -> None:
 
 
 def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
-    """Unmount from outside. Raises :class:`MountError` with the reason."""
+    """Unmount an rvfs, dead or alive, from outside. Raises :class:`MountError` with the reason."""
+    if device_of(mountpoint) is None:
+        raise MountError(f"no rvfs is mounted on {mountpoint}")
     umount = ["umount"] if os.getuid() == 0 else ["fusermount3", "-u"]
     option = [] if not lazy else ["-l"] if os.getuid() == 0 else ["-z"]
     program = _program(umount[0])
@@ -239,10 +251,9 @@ class Server:
     def mount(self) -> None:
         """Raises :class:`MountError`."""
         settings = self._settings
-        fs.mount(
-            self._operations, settings.mountpoint,
-            fsname=settings.fsname, allow_other=settings.allow_other,
-        )  # fmt: skip
+        allow = {"allow_other"} if settings.allow_other else set()
+        options = settings.options | allow | {f"fsname={settings.fsname}"}
+        fs.mount(self._operations, settings.mountpoint, options)
 
     def run(self, ready: Callable[[], None]) -> int:
         """Serve until told to stop or unmounted from outside; the exit status.

@@ -22,6 +22,7 @@
     ├── NoDevice             ENODEV   the CPU is offline
     ├── NotReady             ENOMEM   nobody has said yet how many debug registers there are
     ├── Locked               EPERM    the slot table is in use, and a debugger cannot wait for it
+    ├── ReactorError         EIO      a reactor failed; says how
     ├── TraceError           EIO      a recording cannot be read; says file and offset
     └── MountError           EIO      the file system cannot be mounted
 
@@ -181,6 +182,10 @@ class Locked(RvfsError):
     """The slot table is in use, and the caller cannot wait (kernel: a plain -1)."""
 
     errno = errno.EPERM
+
+
+class ReactorError(RvfsError):
+    """A reactor failed: whatever it raised is the cause."""
 
 
 class TraceError(RvfsError):

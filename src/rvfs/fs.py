@@ -23,7 +23,7 @@ import posixpath
 import select
 import stat
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 #: Requests that may wait at the same time; each reader of ``trace_pipe`` is one.
 MAX_WAITING = 100_000
+#: Bytes of a name, as in tracefs.
+NAME_MAX = 255
 _READABLE = select.POLLIN | select.POLLRDNORM
 _WRITABLE = select.POLLOUT | select.POLLWRNORM
 
@@ -175,6 +177,8 @@ class Operations(pyfuse3.Operations):
     async def lookup(
         self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
+        if len(name) > NAME_MAX:
+            raise FUSEError(errno.ENAMETOOLONG)
         child = self._folder(parent_inode).children().get(os.fsdecode(name))
         if child is None:
             raise FUSEError(errno.ENOENT)
@@ -234,7 +238,7 @@ class Operations(pyfuse3.Operations):
     async def statfs(self, ctx: pyfuse3.RequestContext) -> pyfuse3.StatvfsData:
         data = pyfuse3.StatvfsData()
         data.f_bsize = data.f_frsize = 4096
-        data.f_namemax = 255
+        data.f_namemax = NAME_MAX
         return data
 
     # -- folders -----------------------------------------------------------------------------
@@ -342,13 +346,11 @@ class Operations(pyfuse3.Operations):
 # -- the mount -------------------------------------------------------------------------------
 
 
-def mount(operations: Operations, mountpoint: Path, *, fsname: str, allow_other: bool) -> None:
+def mount(operations: Operations, mountpoint: Path, options: Iterable[str]) -> None:
     """Mount, so that requests wait for :func:`serve`. Raises :class:`MountError`."""
-    options = {"default_permissions", f"fsname={fsname}", "subtype=rvfs"}
-    if allow_other:
-        options.add("allow_other")
+    always = {"default_permissions", "subtype=rvfs"}
     try:
-        pyfuse3.init(operations, str(mountpoint), options)
+        pyfuse3.init(operations, str(mountpoint), always.union(options))
     except RuntimeError as error:
         raise MountError(f"cannot mount on {mountpoint}: {error}") from None
 

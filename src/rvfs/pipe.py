@@ -124,8 +124,9 @@ class TracePipe:
         return asked.data
 
     def poll(self, reader: Reader, notify: Callable[[], None] | None) -> bool:
-        """Whether a line can be read now; if not, ``notify`` is called when there is one."""
-        if not reader.ready and notify is not None:
+        """Whether a line can be read now. ``notify`` is called when the next one comes, even if:
+        who waits for edges (EPOLLET) polls once, and reads all that there is."""
+        if notify is not None:
             self._pollers[reader] = notify
         return reader.ready
 

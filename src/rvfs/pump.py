@@ -21,7 +21,7 @@ from collections import Counter
 import trio
 
 from rvfs.engine import Engine
-from rvfs.errors import Halted, TraceError
+from rvfs.errors import Halted, ReactorError, TraceError
 from rvfs.event import Batch, Transition, Verdict
 from rvfs.reactors import Reactor, is_inline
 from rvfs.registry import Registered, Registry
@@ -119,10 +119,10 @@ class Pump:
     def _call(self, registered: Registered, reactor: Reactor, verdict: Verdict) -> None:
         """React. A reactor that fails is dropped from its monitor, and life goes on."""
         try:
-            reactor.react(verdict)
+            _react(reactor, verdict)
         except Halted:
             raise
-        except Exception:
+        except ReactorError:
             self._drop(registered, reactor)
 
     def _drop(self, registered: Registered, reactor: Reactor) -> None:
@@ -152,8 +152,8 @@ class Pump:
         """Run the reactors that may be slow, one violation after the other; never returns."""
         async for registered, reactor, verdict in self._from_pump:
             try:
-                await trio.to_thread.run_sync(reactor.react, verdict)
-            except Exception:
+                await trio.to_thread.run_sync(_react, reactor, verdict)
+            except (ReactorError, Halted):
                 self._drop(registered, reactor)
             finally:
                 registered.release()
@@ -202,6 +202,19 @@ class Pump:
         except TraceError as error:
             log.error("source %s: %s", source.name, error)
             return None
+
+
+def _react(reactor: Reactor, verdict: Verdict) -> None:
+    """Whatever a reactor raises, be it SystemExit, is its failure and nobody else's.
+
+    Raises :class:`Halted`, or :class:`ReactorError` from what it was.
+    """
+    try:
+        reactor.react(verdict)
+    except Halted:
+        raise
+    except BaseException as error:
+        raise ReactorError(f"{type(error).__name__}: {error}") from error
 
 
 def _next_limit(limit: int, took: float) -> int:

@@ -146,8 +146,12 @@ class Registry:
         return self._version, self._trace.version
 
     def wanted(self) -> dict[int, frozenset[str]]:
-        """What a source must deliver, for the monitors and the trace together."""
-        wanted = self._engine.wanted()
+        """What a source must deliver, for the monitors and the trace together.
+
+        While ``monitoring_on`` is 0 the monitors want nothing: so a recording waits until all
+        that shall judge it are switched on.
+        """
+        wanted = self._engine.wanted() if self.monitoring_on else {}
         for tp, fields in self._trace.wanted().items():
             wanted[tp] = wanted.get(tp, frozenset()) | fields
         return wanted
@@ -316,6 +320,7 @@ class Registry:
         if on and not self.monitoring_on:
             self._engine.reset()
         self.monitoring_on = on
+        self._version += 1
 
     def set_reacting(self, on: bool) -> None:
         """``reacting_on``."""

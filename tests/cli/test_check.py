@@ -133,6 +133,26 @@ def test_events_that_are_missing_are_told(run: Run, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("monitors", [["scpd"], ["sco", "scpd"]], ids=str)
+def test_a_recording_in_which_nothing_was_checked_exits_2(
+    monitors: list[str], run: Run, tmp_path: Path
+) -> None:
+    path = recording(tmp_path, WRONG)
+    status, out, err = run(path, "-m", *monitors)
+    assert (status, out) == (2, "")
+    nothing = "none of the monitors has an event in it: nothing was checked"
+    assert err.splitlines()[-1] == f"rvfs check: {path}: {nothing}"
+    assert run(path, "-m", "wwnr", *monitors)[:2] == (1, LINE)
+
+
+def test_a_recording_without_events_exits_2(run: Run, tmp_path: Path) -> None:
+    empty, wrong = recording(tmp_path, [], "empty"), recording(tmp_path, WRONG)
+    empty.write_text("# tracer: nop\n#\n")
+    status, out, err = run(empty, wrong, "-m", "wwnr")
+    assert (status, out) == (2, f"{wrong}: {LINE}")
+    assert f"rvfs check: {empty}: none of the monitors has an event" in err
+
+
 def test_nothing_is_judged_across_a_gap_and_the_loss_is_told(run: Run, tmp_path: Path) -> None:
     path = recording(tmp_path, WRONG)
     lines = path.read_text().splitlines(keepends=True)

@@ -108,6 +108,10 @@ def test_mounted_as_fuse_rvfs(folder: Path) -> None:
         (["{}/rv", "--monitors={}/none"], 2, "{}/none is not a folder of monitors"),
         (["{}/rv", "--task-slots=0"], 2, "at least 1 task slot"),
         (["{}/rv", "-o", "rw,bogus=1"], 2, "unknown mount option 'bogus=1'"),
+        (["{}/rv", "--speed=0"], 2, "there are options of replay"),
+        (["{}/rv", "--mode=7777"], 2, "a mode is 0 to 777"),
+        (["{}/rv", "--uid=99999999999"], 2, "a user or group is 0 to 4294967294"),
+        ([""], 1, "cannot mount on '': No such file or directory"),
         (["{}/rv", "-o", "mode=9"], 2, "invalid octal value: '9'"),
         ([], 2, "required: DIR"),
     ],
@@ -200,10 +204,39 @@ def test_what_is_in_use_or_not_mounted_cannot_be_unmounted(
     assert "busy" in busy.stderr
     none = rvfs("umount", tmp_path)
     assert none.returncode == 1
-    assert "not mounted" in none.stderr
+    assert f"no rvfs is mounted on {tmp_path}" in none.stderr
 
 
 # -- sources and panic -----------------------------------------------------------------------
+
+
+def test_nothing_but_an_rvfs_is_unmounted() -> None:
+    """/proc is a mount that every machine has, and would miss."""
+    refused = rvfs("umount", "/proc")
+    assert refused.returncode == 1
+    assert "no rvfs is mounted on /proc" in refused.stderr
+    assert Path("/proc/self").exists()
+
+
+@pytest.mark.needs("root")
+def test_read_only_is_what_the_kernel_makes_of_it(folder: Path) -> None:
+    assert rvfs("mount", folder, "--source", "inject", "-o", "ro,noexec").returncode == 0
+    with pytest.raises(OSError, match="Read-only file system") as refused:
+        (folder / "enabled_monitors").write_text("wip")
+    assert refused.value.errno == errno.EROFS
+    assert (folder / "enabled_monitors").read_text() == ""
+
+
+def test_a_caller_without_standard_streams_is_served(folder: Path) -> None:
+    """As cron and init scripts may be."""
+    command = f"{sys.executable} -m rvfs mount {folder} --source inject <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], timeout=PATIENCE, check=False).returncode == 0
+    assert (folder / "enabled_monitors").read_text() == ""
+
+
+def test_a_name_that_is_too_long(rv_mount: Callable[..., Mount]) -> None:
+    with pytest.raises(OSError, match="File name too long"):
+        (rv_mount() / ("x" * 300)).stat()
 
 
 @pytest.mark.parametrize("options", [{"source": "none"}, {"source": "sim", "duration": 0.1}])

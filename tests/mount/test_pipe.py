@@ -240,6 +240,21 @@ def test_poll_select_and_epoll(rv: Mount) -> None:
         epoll.close()
 
 
+def test_epoll_by_edges(rv: Mount) -> None:
+    """Who is told once per edge, and reads until nothing is left, hears of each line."""
+    descriptor = os.open(rv / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
+    epoll = select.epoll()
+    epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+    for pid in (1, 2, 3):
+        line(rv, pid)
+        assert [event for _, event in epoll.poll(PATIENCE)] == [select.EPOLLIN]
+        assert pids(os.read(descriptor, 4096)) == [pid]
+        with pytest.raises(BlockingIOError):
+            os.read(descriptor, 4096)
+    epoll.close()
+    os.close(descriptor)
+
+
 def test_poll_wakes_all_who_poll(rv: Mount, readers: Readers) -> None:
     script = "import select; p = select.poll(); f = open('{}'); p.register(f, 1); print(p.poll())"
     pollers = [readers.spawn(sys.executable, "-c", script.format(pipe(rv))) for _ in range(5)]

@@ -347,6 +347,18 @@ def test_monitoring_on_again_resets_every_instance_but_on_while_on_does_not(
     assert wakeup_twice(machine, start=False) == 0
 
 
+def test_while_monitoring_is_off_only_the_trace_wants_events(machine: Machine) -> None:
+    enable(machine, "wip")
+    version = machine.registry.version
+    machine.registry.set_monitoring(False)
+    assert machine.registry.wanted() == {}
+    machine.trace.enable(machine.vocabulary.number(WAKEUP), on=True)
+    assert set(machine.registry.wanted()) == {machine.vocabulary.number(WAKEUP)}
+    machine.registry.set_monitoring(True)
+    assert machine.registry.version != version
+    assert set(machine.engine.wanted()) <= set(machine.registry.wanted())
+
+
 def reactors(machine: Machine) -> dict[str, str]:
     return {r.name: r.reactor.name for r in machine.registry.monitors}
 

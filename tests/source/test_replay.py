@@ -4,6 +4,7 @@ import functools
 import lzma
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,68 @@ def test_terabytes_of_nothing(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 42)
     assert refused(tmp_path / "sparse").offset == 0
+
+
+# A file that is made shorter while it is read
+
+
+def read_on(replay: Replay) -> tuple[list[int], TraceError]:
+    """The times of what is still delivered, and the error behind it."""
+    times: list[int] = []
+    try:
+        while (batch := replay.read(1000)) is not None:
+            times += batch.time.tolist()
+    except TraceError as error:
+        return times, error
+    raise AssertionError("the replay ended without an error")
+
+
+@pytest.mark.parametrize("write", [recording, text_recording])
+@pytest.mark.parametrize("kept", [0, 100_000])
+def test_a_recording_that_becomes_shorter_is_an_error_with_the_place(
+    kept: int, write: Callable[[Path, list[int]], str], tmp_path: Path
+) -> None:
+    path, known = write(tmp_path, list(range(1, 8001))), vocabulary()
+    replay = Replay(path, known)
+    replay.subscribe(wanting(known, SWITCHES))
+    first = replay.read(10)
+    assert first is not None
+    os.truncate(path, kept)
+    times, error = read_on(replay)
+    times = first.time.tolist() + times
+    assert times == list(range(1, len(times) + 1))
+    assert 1000 < len(times) < 8000  # what was read ahead is not lost
+    assert "the file became shorter while it was read" in str(error)
+    assert error.offset is not None
+    assert read_on(replay) == ([], error)
+
+
+@pytest.mark.parametrize("write", [recording, text_recording])
+def test_what_is_left_of_a_shorter_recording_is_delivered(
+    write: Callable[[Path, list[int]], str], tmp_path: Path
+) -> None:
+    path, known = write(tmp_path, list(range(1, 8001))), vocabulary()
+    left = Path(path).stat().st_size * 3 // 4
+    replay = Replay(path, known)
+    replay.subscribe(wanting(known, SWITCHES))
+    os.truncate(path, left)
+    times, error = read_on(replay)
+    assert 5800 < len(times) <= 6000
+    assert error.offset == left
+
+
+@pytest.mark.parametrize("write", [recording, text_recording])
+def test_a_damage_is_told_by_reading_not_by_waiting(
+    write: Callable[[Path, list[int]], str], tmp_path: Path
+) -> None:
+    path, clock = write(tmp_path, list(range(1, 8001))), Clock()
+    replay = Replay(path, vocabulary(), speed=1, clock=clock)
+    replay.read(1)
+    os.truncate(path, 0)
+    clock.now += 1
+    _, error = read_on(replay)
+    assert replay.delay() == 0
+    assert read_on(replay) == ([], error)
 
 
 # The real recordings

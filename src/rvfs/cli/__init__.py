@@ -5,6 +5,7 @@ Each module of this package adds one sub-command. mount(8) and fstab call it wit
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -42,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0, 1 for a refusal, 2 for wrong usage."""
+    _open_missing_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = make_parser()
     try:
@@ -57,4 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, InvalidInput) else 1
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        print(f"rvfs: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        sys.stdout = None  # so that nobody tries to flush it once more
+        return 2
     return status
+
+
+def _open_missing_streams() -> None:
+    """Whoever starts rvfs with ``>&-`` wants to hear nothing, not to see it fail."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            while (descriptor := os.open(os.devnull, os.O_RDWR)) < number:
+                pass  # each takes the lowest number that is free
+            setattr(sys, name, os.fdopen(descriptor, "r" if number == 0 else "w"))

@@ -2,7 +2,8 @@
 
 One line per violation on stdout, a summary per recording on stderr; so what stdout says of
 one recording does not depend on the format it was stored in. Exit status: 0 clean, 1
-violations, 2 unusable input (which wins over 1).
+violations, 2 unusable input (which wins over 1); a recording in which nothing could be
+checked is unusable, so that a mistyped ``trace-cmd -e`` does not pass for clean.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
+from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, TraceError, UnknownName
 
 if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
     from rvfs.event import Batch, Verdict
@@ -44,7 +45,8 @@ examples:
   rvfs check before.txt after.txt -m wip sched
   rvfs check trace.dat --model my.dot --format json | jq .task
 
-exit status: 0 clean, 1 violations, 2 a recording or monitor that cannot be used"""
+exit status: 0 clean, 1 violations, 2 a recording or monitor that cannot be used, or a
+recording with no event of any of the monitors: nothing was checked"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -94,13 +96,22 @@ def _check_all(args: argparse.Namespace) -> int:
         line = partial(style.violation, trace if len(args.traces) > 1 else None)
         try:
             report = _check(trace, monitors, line)
+            for sentence in style.summary(report):
+                _say(sentence)
+            _require_an_event(report, monitors)
         except RvfsError as error:
             worst = max(worst, _refuse(error))
             continue
-        for sentence in style.summary(report):
-            _say(sentence)
         worst = max(worst, VIOLATIONS if report.violations.total() else CLEAN)
     return worst
+
+
+def _require_an_event(report: "Report", monitors: "Iterable[Monitor]") -> None:
+    bound = {binding.tracepoint for monitor in monitors for binding in monitor.bindings}
+    if not bound & report.events.keys():
+        raise TraceError(
+            "none of the monitors has an event in it: nothing was checked", file=report.file
+        )
 
 
 def _refuse(error: RvfsError) -> int:

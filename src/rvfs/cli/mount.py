@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rvfs.errors import InvalidInput
+from rvfs.errors import InvalidInput, MountError
 
+#: What mount(8) may say and the kernel heeds.
+KERNEL = frozenset({"ro", "noexec", "noatime"})
 #: Accepted from mount(8) and without effect.
 IGNORED = frozenset(
     """
-    rw ro dev nodev suid nosuid exec noexec auto noauto user nouser users owner group defaults
-    _netdev nofail sync async dirsync atime noatime diratime nodiratime relatime norelatime
+    rw dev nodev suid nosuid exec auto noauto user nouser users owner group defaults
+    _netdev nofail sync async dirsync atime diratime nodiratime relatime norelatime
     strictatime lazytime nolazytime default_permissions
     """.split()  # noqa: SIM905
 )
@@ -62,12 +64,12 @@ def add_parser(subparsers: Any) -> None:
     _add_arguments(parser)
     parser.set_defaults(run=_mount)
     parser = subparsers.add_parser("umount", help="unmount the tree", allow_abbrev=False)
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("directory", metavar="DIR")
     parser.set_defaults(run=_unmount)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", type=Path, metavar="DIR", help="an empty directory")
+    parser.add_argument("directory", metavar="DIR", help="an empty directory")
     parser.add_argument("-f", "--foreground", action="store_true", help="stay, and log to stderr")
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS",
                         help=_HELP["-o"])  # fmt: skip
@@ -84,8 +86,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     sim.add_argument("--fault", action="append", metavar="MONITOR:RATE",
                      help="violations to plant, per second; may be given again")  # fmt: skip
     owner = parser.add_argument_group("owner and mode, as in tracefs")
-    owner.add_argument("--uid", type=int, metavar="N", help="of all files")
-    owner.add_argument("--gid", type=int, metavar="N", help="of all files")
+    owner.add_argument("--uid", type=owner_id, metavar="N", help="of all files")
+    owner.add_argument("--gid", type=owner_id, metavar="N", help="of all files")
     owner.add_argument("--mode", type=octal, metavar="OCTAL", help="of the root folder (700)")
     parser.add_argument("--allow-other", action="store_true", default=None,
                         help="let other users in (root always does)")  # fmt: skip
@@ -93,7 +95,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def octal(text: str) -> int:
-    return int(text, 8)
+    return _within(int(text, 8), 0o777, "a mode is 0 to 777")
+
+
+def owner_id(text: str) -> int:
+    return _within(int(text), (1 << 32) - 2, "a user or group is 0 to 4294967294")
+
+
+def _within(number: int, largest: int, rule: str) -> int:
+    if not 0 <= number <= largest:
+        raise argparse.ArgumentTypeError(rule)
+    return number
 
 
 # -- mount(8) --------------------------------------------------------------------------------
@@ -122,7 +134,7 @@ def _spread(options: Sequence[str]) -> Iterator[str]:
     """The long options in ``-o a,b=c``."""
     for option in ",".join(options).split(","):
         name, equals, value = option.partition("=")
-        if not option or name in IGNORED or name.startswith(("x-", "X-", "comment")):
+        if not option or name in IGNORED | KERNEL or name.startswith(("x-", "X-", "comment")):
             continue
         yield "--" + name.replace("_", "-") + equals + value
 
@@ -154,7 +166,8 @@ def _mount(args: argparse.Namespace) -> int:
         )
         if (value := getattr(args, name)) is not None
     }  # fmt: skip
-    settings = daemon.Settings(mountpoint=args.directory.resolve(), sim=_sim(args), **given)
+    options = frozenset(",".join(args.options).split(",")) & KERNEL
+    settings = daemon.Settings(_place(args.directory), sim=_sim(args), options=options, **given)
     status = daemon.run(settings, foreground=args.foreground)
     if sys.stdout.isatty() and not args.foreground:
         print(f"Read {args.directory}/available_monitors; end with: "  # noqa: T201
@@ -184,5 +197,15 @@ def _log_to_stderr(everything: bool) -> None:
 def _unmount(args: argparse.Namespace) -> int:
     from rvfs import daemon
 
-    daemon.unmount(args.directory.resolve())
+    daemon.unmount(_place(args.directory))
     return 0
+
+
+def _place(directory: str) -> Path:
+    """Where that is. Raises :class:`MountError` for a place that there is not."""
+    if not directory:
+        raise MountError("cannot mount on '': No such file or directory")
+    try:
+        return Path(directory).resolve()
+    except OSError as error:
+        raise MountError(f"cannot mount on {directory}: {error.strerror}") from None

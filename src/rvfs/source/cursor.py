@@ -1,8 +1,7 @@
 """A place in the bytes of a recording: reads numbers and texts, never past the end."""
 
-from mmap import mmap
-
 from rvfs.errors import TraceError
+from rvfs.source.file_bytes import FileBytes
 
 #: What a damaged size may make us take at most; the text of all formats is 2 MB.
 MAX_PIECE = 256 << 20
@@ -12,7 +11,7 @@ class Cursor:
     """A place in a buffer that moves on as it is read; :class:`TraceError` past the end."""
 
     def __init__(
-        self, buffer: mmap | bytes, file: str, at: int = 0, *, order: str = "<", base: int = 0
+        self, buffer: FileBytes | bytes, file: str, at: int = 0, *, order: str = "<", base: int = 0
     ):
         self.buffer, self.file, self.at, self.order, self.base = buffer, file, at, order, base
 

@@ -2,14 +2,13 @@
 
 Merging takes what every CPU has up to the time that the least advanced one has reached;
 events of one time come from the lower CPU first, as the kernel and trace-cmd print them. A
-record stays where it is in the file until somebody wants a field of it: a field is one
-gather over the whole file, at the places of the records.
+record stays as it is until somebody wants a field of it: a field is one gather over the
+bytes of a stretch, at the places of the records.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +29,17 @@ def _none() -> Ints:
 
 @dataclass(slots=True)
 class Merged(Stretch):
-    """Events of all CPUs in time order: the CPU, place and length of each record."""
+    """Events of all CPUs in time order: CPU, place in the buffer and length of each record.
+
+    ``at`` is where the record begins in ``data``, which holds what the records of every CPU
+    span.
+    """
 
     cpu: Ints = field(default_factory=_none)
     place: Ints = field(default_factory=_none)
     length: Ints = field(default_factory=_none)
+    at: Ints = field(default_factory=_none)
+    data: bytes = b""
 
 
 @dataclass(slots=True)
@@ -60,11 +65,13 @@ class _Lane:
         events, lost = self.events, self.events.lost
         self.events = Events(
             events.time[count:], events.place[count:], events.length[count:],
+            events.data, events.start,
             {at - count: number for at, number in lost.items() if at >= count},
         )  # fmt: skip
         self.key = self.key[count:]
         return Events(
             events.time[:count], events.place[:count], events.length[:count],
+            events.data, events.start,
             {at: number for at, number in lost.items() if at < count},
         )  # fmt: skip
 
@@ -104,6 +111,7 @@ class DatReader(Reader[Merged]):
     def close(self) -> None:
         super().close()
         self._lanes, self._ended = [], True
+        self._recording.buffer.close()
 
     def _load(self) -> Merged | None:
         if self._ended:
@@ -113,7 +121,6 @@ class DatReader(Reader[Merged]):
         self.done = sum(lane.pages.consumed for lane in self._lanes) / max(self._size, 1)
         for lane in self._lanes:
             if lane.pages.damage and not len(lane.events):
-                self._ended = True
                 raise lane.pages.damage
         if any(not len(lane.events) and not lane.pages.ended for lane in self._lanes):
             return Merged(_none())  # a lane of empty pages: it may yet have the next event
@@ -150,20 +157,20 @@ class DatReader(Reader[Merged]):
     def _project(
         self, stretch: Merged, start: int, stop: int, lost: Mapping[int, int]
     ) -> tuple[Batch, int]:
-        place, length = stretch.place[start:stop], stretch.length[start:stop]
-        kind = self._gather(self._type, place)
+        at, length = stretch.at[start:stop], stretch.length[start:stop]
+        kind = self._gather(self._type, stretch.data, at)
         short = np.flatnonzero(length < self._needed[kind])
         if len(short):
             if not short[0]:
                 raise self._short_record(stretch, start)
             stop = start + int(short[0])
-            place, kind = place[: short[0]], kind[: short[0]]
+            at, kind = at[: short[0]], kind[: short[0]]
         self._count_unknown(kind)
         rows = np.flatnonzero(self._needed[kind])
-        place, tp = place[rows], self._numbers[kind[rows]]
+        at, tp = at[rows], self._numbers[kind[rows]]
         rows += start
         batch = Batch(
-            tp, stretch.time[rows], stretch.cpu[rows], self._pids(tp, place),
+            tp, stretch.time[rows], stretch.cpu[rows], self._pids(tp, stretch.data, at),
             {number: self._columns(number, stretch, rows[tp == number]) for number in self._wanted
              if number in self._formats},
             self._recording.comms, lost,
@@ -182,48 +189,50 @@ class DatReader(Reader[Merged]):
         if len(unknown):
             self._unknown.update(unknown.tolist())
 
-    def _pids(self, tp: Ints, place: Ints) -> Ints:
+    def _pids(self, tp: Ints, data: bytes, at: Ints) -> Ints:
         """``common_pid``, which nothing but the format says where it is."""
         pids = np.zeros(len(tp), dtype=np.int64)
         for number in np.unique(tp).tolist():
             mine = tp == number
             common = self._formats[number].common
             if "common_pid" in common:
-                pids[mine] = self._gather(common["common_pid"], place[mine])
+                pids[mine] = self._gather(common["common_pid"], data, at[mine])
         return pids
 
     def _columns(self, number: int, stretch: Merged, rows: Ints) -> dict[str, Column]:
-        event, place = self._formats[number], stretch.place[rows]
+        event, at = self._formats[number], stretch.at[rows]
         columns = {}
         for name in self._wanted[number] & event.tracepoint.by_name.keys():
             wanted = event.tracepoint.by_name[name]
             if wanted.dynamic:
-                columns[name] = self._dynamic(event, wanted, place, stretch.length[rows])
+                columns[name] = self._dynamic(event, wanted, stretch.data, at, stretch.length[rows])
             else:
-                columns[name] = self._gather(wanted, place)
+                columns[name] = self._gather(wanted, stretch.data, at)
         return columns
 
-    def _gather(self, field: Field, place: Ints) -> Column:
+    def _gather(self, field: Field, data: bytes, at: Ints) -> Column:
         """The values of a field at these records, which are long enough for it."""
-        if not len(place):
+        if not len(at):
             return np.empty(0, dtype=np.bytes_ if field.is_string else np.int64)
-        order, buffer = self._recording.layout.order, self._recording.buffer
+        order = self._recording.layout.order
         if field.is_string:
-            return _until_nul(_overlapping(buffer, field, "u1", field.size)[place])
+            return _until_nul(_overlapping(data, field, "u1", field.size)[at])
         kind = order + ("i" if field.signed else "u") + str(field.size)
-        values = _overlapping(buffer, field, kind)[place]
+        values = _overlapping(data, field, kind)[at]
         return values.astype(np.uint64 if kind[1:] == "u8" else np.int64)
 
-    def _dynamic(self, event: EventFormat, field: Field, place: Ints, length: Ints) -> Column:
+    def _dynamic(
+        self, event: EventFormat, field: Field, data: bytes, at: Ints, length: Ints
+    ) -> Column:
         """Dynamic strings; one that does not lie in its record is empty."""
         kind = Field(field.name, "u32", field.offset, 4, False)
-        found = np.empty(len(place), dtype=object)
+        found = np.empty(len(at), dtype=object)
         base = field.offset + field.size if field.name in event.relative else 0
-        for row, word in enumerate(self._gather(kind, place).tolist()):
+        for row, word in enumerate(self._gather(kind, data, at).tolist()):
             start, size = base + (word & 0xFFFF), word >> 16
             size = min(size, max(int(length[row]) - start, 0))
-            at = int(place[row]) + start
-            found[row] = self._recording.buffer[at : at + size].partition(b"\0")[0]
+            start += int(at[row])
+            found[row] = data[start : start + size].partition(b"\0")[0]
         return found
 
 
@@ -244,11 +253,11 @@ def _with_template(tracepoint: Tracepoint, vocabulary: Vocabulary) -> Tracepoint
     return Tracepoint(tracepoint.system, tracepoint.name, tracepoint.fields, known.template)
 
 
-def _overlapping(buffer: mmap, field: Field, kind: str, width: int = 1) -> npt.NDArray[np.generic]:
-    """A view with the field of a record that would start at each byte of the buffer."""
-    count = len(buffer) - field.offset - field.size + 1
+def _overlapping(data: bytes, field: Field, kind: str, width: int = 1) -> npt.NDArray[np.generic]:
+    """A view with the field of a record that would start at each byte."""
+    count = len(data) - field.offset - field.size + 1
     shape, strides = ((count, width), (1, 1)) if kind == "u1" and width > 1 else ((count,), (1,))
-    return np.ndarray(shape, dtype=kind, buffer=buffer, offset=field.offset, strides=strides)
+    return np.ndarray(shape, dtype=kind, buffer=data, offset=field.offset, strides=strides)
 
 
 def _until_nul(texts: npt.NDArray[np.generic]) -> Column:
@@ -267,11 +276,25 @@ def _interleave(keys: list[Ints], parts: list[Events], cpus: list[int], ticks: T
     for start, part, number in zip(np.cumsum([0, *counts]).tolist(), parts, cpus, strict=False):
         for at, count in part.lost.items():
             lost[int(np.flatnonzero(order == start + at)[0])] = {number: count}
+    begin, data = _together(parts)
     return Merged(
         _nanoseconds(np.concatenate([part.time for part in parts])[order], ticks), lost, cpu,
         np.concatenate([part.place for part in parts])[order],
         np.concatenate([part.length for part in parts])[order],
+        begin[order], data,
     )  # fmt: skip
+
+
+def _together(parts: list[Events]) -> tuple[Ints, bytes]:
+    """The bytes that the records of the parts span, one part behind the other, and where each
+    record begins in them."""
+    places, pieces, behind = [], [], 0
+    for part in parts:
+        first, piece = part.records
+        places.append(part.place + (behind - first))
+        pieces.append(piece)
+        behind += len(piece)
+    return np.concatenate(places), b"".join(pieces)
 
 
 def _nanoseconds(time: Ints, ticks: Ticks) -> Ints:

@@ -11,7 +11,6 @@ judged: a number in it may be cut.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from mmap import mmap
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from rvfs.errors import TraceError
 from rvfs.event import IDLE_PID, Batch, Ints
 from rvfs.source import Wanted
 from rvfs.source.event_text import BodyReader, Unreadable
+from rvfs.source.file_bytes import FileBytes
 from rvfs.source.reader import Reader, Stretch
 from rvfs.source.ring_buffer import Span
 from rvfs.tracepoint import Vocabulary
@@ -81,7 +81,12 @@ class TextReader(Reader[Block]):
     """
 
     def __init__(
-        self, buffer: mmap, span: Span, file: str, vocabulary: Vocabulary, comms: Mapping[int, str]
+        self,
+        buffer: FileBytes,
+        span: Span,
+        file: str,
+        vocabulary: Vocabulary,
+        comms: Mapping[int, str],
     ):
         super().__init__()
         self._buffer, self._file, self._span = buffer, file, span
@@ -107,6 +112,7 @@ class TextReader(Reader[Block]):
     def close(self) -> None:
         super().close()
         self._next = self._end
+        self._buffer.close()
 
     def _read_header(self, head: bytes) -> None:
         if _GRAPH.match(head):
@@ -126,8 +132,12 @@ class TextReader(Reader[Block]):
             raise self._damage
         if self._next >= self._end:
             return None
-        start, data = self._next, self._buffer[self._next : min(self._next + BLOCK, self._end)]
+        start, stop = self._next, min(self._next + BLOCK, self._end)
+        data = self._buffer.there(start, stop)
         size = data.rfind(b"\n") + 1
+        if len(data) < stop - start:
+            self._damage = self._buffer.shorter(start + len(data))
+            return self._parse(data[:size], start)
         self._next += size or len(data)
         self.done = (self._next - self._span.offset) / self._span.size
         return self._parse(data[:size], start) if size else self._rest(data, start)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from mmap import mmap
 from typing import ParamSpec, TypeVar
 
 from rvfs.errors import InvalidInput
 from rvfs.source.cursor import Cursor
+from rvfs.source.file_bytes import FileBytes
 from rvfs.source.format_file import EventFormat, parse_fields, parse_format
 from rvfs.source.ring_buffer import Layout, Span
 
@@ -44,7 +44,7 @@ class Recording:
     ``text`` is set in their place where the file holds ftrace text (a latency tracer's).
     """
 
-    buffer: mmap
+    buffer: FileBytes
     layout: Layout
     formats: dict[int, EventFormat] = field(default_factory=dict)
     comms: dict[int, str] = field(default_factory=dict)

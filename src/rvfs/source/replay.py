@@ -4,13 +4,13 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
-from mmap import ACCESS_READ, mmap
 from typing import Any
 
 from rvfs.errors import InvalidInput, TraceError
 from rvfs.event import Batch
 from rvfs.source import Wanted
 from rvfs.source.dat_reader import DatReader
+from rvfs.source.file_bytes import FileBytes
 from rvfs.source.ftrace_text import TextReader
 from rvfs.source.reader import Reader
 from rvfs.source.recording import MAGIC
@@ -29,21 +29,17 @@ OTHER_KINDS: Mapping[bytes, str] = {
 }
 
 
-def map_file(path: str) -> mmap:
+def open_file(path: str) -> FileBytes:
     """The bytes of a regular file. Raises :class:`TraceError` for what is none, or is empty."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise TraceError("not a regular file", file=path)
-            if not status.st_size:
-                raise TraceError("the file is empty", file=path, offset=0)
-            return mmap(descriptor, status.st_size, access=ACCESS_READ)
-        finally:
-            os.close(descriptor)
+        buffer = FileBytes(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), path)
+        if not stat.S_ISREG(buffer.mode):
+            raise TraceError("not a regular file", file=path)
     except (OSError, ValueError) as error:
         raise TraceError(getattr(error, "strerror", None) or str(error), file=path) from None
+    if not len(buffer):
+        raise TraceError("the file is empty", file=path, offset=0)
+    return buffer
 
 
 def open_reader(path: str, vocabulary: Vocabulary) -> Reader[Any]:
@@ -51,7 +47,7 @@ def open_reader(path: str, vocabulary: Vocabulary) -> Reader[Any]:
 
     A ``trace.dat`` puts its own formats into the vocabulary. Raises :class:`TraceError`.
     """
-    buffer = map_file(path)
+    buffer = open_file(path)
     head = buffer[: len(MAGIC)]
     for magic, kind in OTHER_KINDS.items():
         if head.startswith(magic):
@@ -112,7 +108,10 @@ class Replay:
         """Seconds until a read may have events."""
         if not self._speed:
             return 0
-        due = self._reader.due()
+        try:
+            due = self._reader.due()
+        except TraceError:
+            return 0  # what is damaged says so when it is read
         return 0 if due is None else max((due - self._now()) / 1e9 / self._speed, 0)
 
     def _now(self) -> int:

@@ -17,13 +17,13 @@ of the recording.)
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
 
 from rvfs.errors import TraceError
 from rvfs.event import Ints
+from rvfs.source.file_bytes import FileBytes
 
 PADDING, TIME_EXTEND, TIME_STAMP = 29, 30, 31
 DELTA_BITS = 27
@@ -80,16 +80,25 @@ class Span:
 class Events:
     """Events of one CPU in the order of the buffer: time, place and length of each record.
 
-    ``lost`` maps a position to the number of events that were lost before it.
+    ``data`` are the pages that they are from, which begin at ``start`` of the buffer; ``lost``
+    maps a position to the number of events that were lost before it.
     """
 
     time: Ints
     place: Ints
     length: Ints
+    data: bytes = b""
+    start: int = 0
     lost: Mapping[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def records(self) -> tuple[int, bytes]:
+        """Where the first record begins in the buffer, and the bytes from there to the last."""
+        first, behind = int(self.place[0]), int(self.place[-1] + self.length[-1])
+        return first, self.data[first - self.start : behind - self.start]
 
 
 class _Fault(Exception):
@@ -163,7 +172,7 @@ class Pages:
     ``owed`` counts events lost after the last one.
     """
 
-    def __init__(self, buffer: mmap, layout: Layout, span: Span, file: str):
+    def __init__(self, buffer: FileBytes, layout: Layout, span: Span, file: str):
         self.span = span
         self.damage: TraceError | None = None
         self.owed = 0
@@ -184,9 +193,9 @@ class Pages:
         """The events of the next pages."""
         layout, start = self._layout, self._at
         count = max(STRETCH // layout.page_size, 1) * layout.page_size
-        size = min(count, self._end - start)
-        raw = np.frombuffer(self._buffer, layout.order + "u4", size // 4, start)
-        words = raw.astype(np.uint32)
+        data = self._take(min(count, self._end - start))
+        size = len(data)
+        words = np.frombuffer(data, layout.order + "u4", size // 4).astype(np.uint32)
         heads = words if layout.order == "<" else words << np.uint32(5) | words >> np.uint32(27)
         stretch = _Stretch(heads.data, words.data)
         self._at += size
@@ -197,7 +206,16 @@ class Pages:
                 self.damage = self.span.error(fault.message, self._file, start + 4 * fault.word)
                 self._at = self._end = start + page
                 break
-        return _events(stretch, start, heads, words)
+        return _events(stretch, data, start, heads, words)
+
+    def _take(self, size: int) -> bytes:
+        """The next pages; those that are left where the file has become shorter."""
+        data = self._buffer.there(self._at, self._at + size)
+        if len(data) < size:
+            self.damage = self._buffer.shorter(self._at + len(data))
+            data = data[: len(data) // self._layout.page_size * self._layout.page_size]
+            self._end = self._at + len(data)
+        return data
 
     def _page(self, stretch: _Stretch, at: int, end: int) -> None:
         """Find the events of the page in these words."""
@@ -233,11 +251,11 @@ class Pages:
         return int(words[high]) << 32 | int(words[low])
 
 
-def _events(stretch: _Stretch, start: int, heads: Words, words: Words) -> Events:
+def _events(stretch: _Stretch, data: bytes, start: int, heads: Words, words: Words) -> Events:
     """Place and length of the records, for all pages at once."""
     at = np.array(stretch.starts, dtype=np.int64)
     kind = (heads[at] & 31).astype(np.int64)
     long = kind == 0
     length = np.where(long, words[np.where(long, at + 1, at)].astype(np.int64) - 4, 4 * kind)
     times = np.array(stretch.times, dtype=np.int64)
-    return Events(times, start + 4 * at + 4 + 4 * long, length, stretch.lost)
+    return Events(times, start + 4 * at + 4 + 4 * long, length, data, start, stretch.lost)

@@ -5,15 +5,15 @@ one sequence after that (trace-cmd.dat.v6(5)), read here; version 7 is in ``trac
 """
 
 from collections.abc import Iterator
-from mmap import mmap
 
 from rvfs.source.cursor import Cursor
+from rvfs.source.file_bytes import FileBytes
 from rvfs.source.recording import BUFFER, MAGIC, ORDERS, PAGE_SIZES, Parts, Recording, TraceBuffer
 from rvfs.source.ring_buffer import Layout, Span
 from rvfs.source.trace_dat7 import Version7
 
 
-def read_recording(buffer: mmap, file: str) -> Recording:
+def read_recording(buffer: FileBytes, file: str) -> Recording:
     """Everything but the events. Raises :class:`TraceError`."""
     at = Cursor(buffer, file)
     at.expect(MAGIC)

@@ -6,13 +6,14 @@ stays flat and pages are read alike.
 
 import importlib
 import importlib.util
+import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from mmap import ACCESS_READ, mmap
 from typing import Any
 
 from rvfs.source.cursor import MAX_PIECE, Cursor
+from rvfs.source.file_bytes import FileBytes
 from rvfs.source.recording import (
     BUFFER,
     BUFFER_TEXT,
@@ -167,10 +168,7 @@ class Version7(Parts):
                     Span(span.cpu, start, file.tell() - start, span.source, span.compressed)
                 )
             file.flush()
-            size = file.tell()
-            recording.buffer = (
-                mmap(file.fileno(), size, access=ACCESS_READ) if size else recording.buffer
-            )
+            recording.buffer = FileBytes(os.dup(file.fileno()), self.file)
         recording.pages = moved if not recording.text else []
         recording.text = moved[0] if recording.text else None
 

@@ -59,7 +59,6 @@ class Sim:
     """
 
     name = "sim"
-    notes = ()
 
     def __init__(
         self,
@@ -97,6 +96,12 @@ class Sim:
         self._wanted = wanted
         self._lines = np.isin(self._book.tp, list(wanted))
         self._positions = self._stretch.positions(self._lines)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was planted, for whoever did not ask for :attr:`counts`."""
+        counts = ", ".join(f"{monitor} {count}" for monitor, count in self.counts.items())
+        return [f"violations planted: {counts}"] if counts else []
 
     def _unroll(self) -> Stretch:
         """What the machine has done since the last time."""
