@@ -12,6 +12,7 @@ SECTIONS = {
     "stepping": "Stepping and judging",
     "replay": "Reading recordings",
     "tree": "The mount",
+    "hwbp": "Breakpoint slots",
 }
 
 

@@ -8,15 +8,22 @@
 * hypothesis draws the same examples in every run, whatever the load of the machine.
 """
 
+import fcntl
 import logging
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from rvfs.errors import RvfsError
+from rvfs.hwbp.perf import check_access
 
 TRACES = Path(__file__).parents[2] / "shared" / "traces"
 
@@ -45,6 +52,27 @@ def _has_tracefs() -> bool:
     return _is_root() and "\ttracefs\n" in Path("/proc/filesystems").read_text()
 
 
+@contextmanager
+def registers_alone() -> Iterator[None]:
+    """Whoever else runs these tests on this machine does not touch a debug register now."""
+    with (Path(tempfile.gettempdir()) / "rvfs-debug-registers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@cache
+def _has_perf_breakpoints() -> bool:
+    """Registers, the right to them, and a C compiler for the programs that are watched."""
+    if not _is_root() or not shutil.which("gcc"):
+        return False
+    try:
+        with registers_alone():
+            check_access()
+    except RvfsError:
+        return False
+    return True
+
+
 def _has_uutils() -> bool:
     """Fedora's ``coreutils`` is GNU in one file; its cat says so."""
     if not shutil.which("coreutils"):
@@ -64,6 +92,7 @@ NEEDS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "uutils": (_has_uutils, "uutils coreutils is not installed"),
     "trace-cmd": (_has("trace-cmd"), "trace-cmd is not installed"),
     "attr": (_has("getfattr"), "getfattr is not installed"),
+    "perf-breakpoints": (_has_perf_breakpoints, "no debug register of this machine can be had"),
     "traces": (TRACES.is_dir, f"there are no recordings in {TRACES}"),
 }
 
@@ -81,6 +110,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if name in required:
                     pytest.fail(f"{reason} (RVFS_REQUIRE lists {name})", pytrace=False)
                 pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def the_registers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who needs the debug registers has them alone, and leaves none of them taken."""
+    if not any("perf-breakpoints" in one.args for one in request.node.iter_markers("needs")):
+        yield
+        return
+    with registers_alone():
+        yield
+        assert [fd for fd in Path("/proc/self/fd").iterdir() if _is_perf_event(fd)] == []
+
+
+def _is_perf_event(descriptor: Path) -> bool:
+    with suppress(FileNotFoundError):  # the one that the folder is read through
+        return str(descriptor.readlink()) == "anon_inode:[perf_event]"
+    return False
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ SOURCE = REPOSITORY / "src"
 ROOMS = (
     "errors", "tracepoint", "event", "_stepper", "model", "monitor", "program", "engine",
     "hwbp", "monitors", "reactors", "source", "trace", "registry", "pump", "logbook", "files",
-    "readers", "pipe", "tree", "inodes", "fs", "daemon", "testing", "cli", "__main__",
+    "hwbp_files", "readers", "pipe", "tree", "inodes", "fs", "daemon", "testing", "cli", "__main__",
 )  # fmt: skip
 #: What waits, and so knows trio; everywhere else below ``fs`` a function runs to its end.
 RIM = {"source", "pump", "pipe", "fs", "daemon"}

@@ -73,6 +73,21 @@ def keys(reactor: Collect) -> list[int | None]:
     return [verdict.key for verdict in reactor.seen]
 
 
+async def test_a_drain_takes_what_a_source_has_now_and_does_not_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reactor = Collect()
+    plant = Plant(reactor)
+    source = Script(
+        plant.wakeups(5, 5), plant.wakeups(lost={1: 3}), plant.wakeups(), plant.wakeups(6)
+    )
+    plant.pump.drain(source)
+    assert (keys(reactor), plant.pump.events, plant.pump.lost) == ([5], 2, {1: 3})
+    assert (source.subscribed, source.waited) == ([plant.registry.wanted()], 0)
+    assert caplog.messages == ["the source lost 3 events on CPU 1 (3 so far)"]
+    caplog.clear()
+
+
 async def test_a_violation_reaches_the_reactor_with_the_kernel_s_text() -> None:
     reactor = Collect()
     Plant(reactor).pump.feed(Plant().wakeups(5, 5))

@@ -29,6 +29,8 @@ import trio
 from rvfs import fs
 from rvfs.engine import Engine
 from rvfs.errors import InvalidInput, MountError, RvfsError
+from rvfs.hwbp.choice import choose
+from rvfs.hwbp.held import Breakpoints
 from rvfs.logbook import Logbook
 from rvfs.monitors import Loaded, available
 from rvfs.pipe import TracePipe
@@ -40,6 +42,7 @@ from rvfs.readers import device_of
 from rvfs.registry import DEFAULT_TASK_SLOTS, Registry
 from rvfs.source import Source
 from rvfs.source.inject import Quiet
+from rvfs.source.watch import Watch
 from rvfs.trace import Trace
 from rvfs.tracepoint import Vocabulary, catalogue
 from rvfs.tree import Tree
@@ -70,6 +73,7 @@ class Settings:
     monitors: Path | None = None
     task_slots: int = DEFAULT_TASK_SLOTS
     panic: str = "halt"
+    hwbp: str = "model"
     uid: int = field(default_factory=os.getuid)
     gid: int = field(default_factory=os.getgid)
     mode: int = 0o700
@@ -143,8 +147,20 @@ class Machine:
         for loaded in available(settings.monitors):
             self._register(loaded)
         self.pump = Pump(self.engine, self.registry, self.trace)
-        self.tree = Tree(self.registry, self.vocabulary, self.trace, self.pump, logbook)
+        self.breakpoints = Breakpoints(*choose(settings.hwbp))
+        self.watch = Watch(
+            self.vocabulary, cpus=self.source.cpus, came=self.registry.rebind, going=self._forget
+        )
+        self.breakpoints.listeners.append(self.watch)
+        self.tree = Tree(
+            self.registry, self.vocabulary, self.trace, self.pump, logbook, self.breakpoints
+        )
         self.tree.root.mode = settings.mode
+
+    def _forget(self, tracepoint: int) -> None:
+        """Its breakpoint is being closed: take its last hits, and nothing more."""
+        self.pump.drain(self.watch)
+        self.trace.enable(tracepoint, False)
 
     def _register_plugin(self, reactor: Reactor) -> None:
         try:
@@ -251,6 +267,7 @@ class Server:
         finally:
             fs.unmount()
             self._machine.source.close()
+            self._machine.watch.close()
         return self._status
 
     async def _serve(self, ready: Callable[[], None]) -> None:
@@ -263,6 +280,7 @@ class Server:
                 nursery.start_soon(self._pipe.serve, device_of(mountpoint) or "")
                 nursery.start_soon(self._machine.pump.serve_reactors)
                 nursery.start_soon(self._run_source)
+                nursery.start_soon(self._run, self._machine.watch)
                 if self._settings.panic == "exit":
                     nursery.start_soon(self._stop_when_halted, stop)
                 nursery.start_soon(self._stop_on_signal, signals, stop)
@@ -274,17 +292,18 @@ class Server:
         stop()
 
     async def _run_source(self) -> None:
-        """From when something is first switched on, so that a recording does not pass unseen.
-
-        A source that fails costs its events, not the mount.
-        """
+        """From when something is first switched on, so that a recording does not pass unseen."""
         machine = self._machine
         while not machine.registry.wanted():  # noqa: ASYNC110 - the registry knows no trio
             await trio.sleep(IDLE)
+        await self._run(machine.source)
+
+    async def _run(self, source: Source) -> None:
+        """A source that fails costs its events, not the mount."""
         try:
-            await machine.pump.run(machine.source)
+            await self._machine.pump.run(source)
         except Exception:
-            log.exception("source %s failed; the tree stays", machine.source.name)
+            log.exception("source %s failed; the tree stays", source.name)
 
     async def _stop_on_signal(self, signals: Any, stop: Callable[[], None]) -> None:
         async for _ in signals:

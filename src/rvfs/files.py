@@ -17,12 +17,14 @@ kernel/trace/rv/rv.c, lib/kstrtox.c (kstrtobool) and kernel/trace/trace_events_i
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from rvfs.errors import Gone, InvalidInput, NotPermitted
 from rvfs.event import Batch, batch_of
 from rvfs.monitor import MAX_NAME
 from rvfs.tracepoint import Field, Tracepoint
+
+Key = TypeVar("Key")
 
 READ_ONLY, READ_WRITE, WRITE_ONLY, FOLDER = 0o440, 0o640, 0o200, 0o750
 
@@ -86,15 +88,35 @@ class Node:
 
 @dataclass(eq=False, kw_only=True)
 class Directory(Node):
-    """``children`` makes the current listing; the nodes in it stay the same objects."""
+    """``children`` makes the current listing; the nodes in it stay the same objects.
+
+    ``remove`` is what rmdir does; None where the tree's shape is fixed.
+    """
 
     children: Callable[[], Mapping[str, Node]]
     mode: int = FOLDER
+    remove: Callable[[], None] | None = None
 
     @property
     def nlink(self) -> int:
         """2 and one per sub-directory, which find(1) relies on."""
         return 2 + sum(isinstance(child, Directory) for child in self.children().values())
+
+
+class Listing(Generic[Key]):
+    """Nodes for a collection that changes: made when a key is first seen, dropped with it."""
+
+    def __init__(
+        self, keys: Callable[[], Mapping[str, Key]], make: Callable[[Key], Node],
+        fixed: Mapping[str, Node] | None = None,
+    ) -> None:  # fmt: skip
+        self._keys, self._make, self._fixed = keys, make, fixed or {}
+        self._nodes: dict[Key, Node] = {}
+
+    def __call__(self) -> Mapping[str, Node]:
+        keys = self._keys()
+        self._nodes = {key: self._nodes.get(key) or self._make(key) for key in keys.values()}
+        return {**{name: self._nodes[key] for name, key in keys.items()}, **self._fixed}
 
 
 def _nothing() -> None:
@@ -174,7 +196,7 @@ def command(
 
 
 def inject(path: str, write: Callable[[bytes], None], *, owner: Owner = PERMANENT) -> File:
-    """A file that takes events."""
+    """A file that only takes: events, requests."""
 
     def refuse() -> bytes:
         raise NotPermitted("it cannot be read")

@@ -269,6 +269,15 @@ class Operations(pyfuse3.Operations):
     async def releasedir(self, fh: int) -> None:
         del self._open[fh]
 
+    @_handler("removal in")
+    async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
+        child = self._folder(parent_inode).children().get(os.fsdecode(name))
+        if child is None:
+            raise FUSEError(errno.ENOENT)
+        if not isinstance(child, Directory) or child.remove is None:
+            raise FUSEError(errno.EPERM)
+        child.remove()
+
     # -- files -------------------------------------------------------------------------------
 
     @_handler("opening")
@@ -329,7 +338,7 @@ class Operations(pyfuse3.Operations):
 
     # -- what tracefs refuses ----------------------------------------------------------------
 
-    mkdir = rmdir = unlink = rename = symlink = link = mknod = _refusal(errno.EPERM)
+    mkdir = unlink = rename = symlink = link = mknod = _refusal(errno.EPERM)
     create = _refusal(errno.EACCES)
     setxattr = removexattr = _refusal(errno.EOPNOTSUPP)
 

@@ -182,6 +182,15 @@ class Pump:
             else:
                 await source.wait()
 
+    def drain(self, source: Source) -> None:
+        """Feed all that a source has now, without waiting; not more once verification halts."""
+        source.subscribe(self._registry.wanted())
+        while self.halted is None:
+            batch = self._read(source, LARGEST)
+            if batch is None or not (len(batch) or batch.lost):
+                return
+            self.feed(batch)
+
     def _say_end(self, source: Source) -> None:
         for note in source.notes:
             log.warning("source %s: %s", source.name, note)

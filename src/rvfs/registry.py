@@ -15,7 +15,14 @@ from contextlib import ExitStack
 from types import MappingProxyType
 
 from rvfs.engine import Engine
-from rvfs.errors import AlreadyRegistered, Busy, CannotMake, InvalidInput, UnknownName
+from rvfs.errors import (
+    AlreadyRegistered,
+    Busy,
+    CannotMake,
+    InvalidInput,
+    RvfsError,
+    UnknownName,
+)
 from rvfs.monitor import Monitor, Scope, check_name
 from rvfs.program import Program
 from rvfs.reactors import Reactor
@@ -241,7 +248,8 @@ class Registry:
         """Switch a monitor on, or a container with all its children.
 
         A monitor that is on stays as it is. Raises :class:`Busy` when a per-task monitor
-        finds no slot; then those that this call had switched on are off again.
+        finds no slot, and :class:`InvalidInput` when a tracepoint that came since lacks what the
+        bindings name; then those that this call had switched on are off again.
         """
         with ExitStack() as undo:
             for one in self._with_children(registered):
@@ -249,6 +257,19 @@ class Registry:
                     self._switch_on(one)
                     undo.callback(self.disable, one)
             undo.pop_all()
+
+    def rebind(self, tracepoint: str) -> None:
+        """``system:name`` has just come: monitors that are on and bind it begin anew, with it.
+
+        One that cannot have it is off, and the log says why.
+        """
+        for one in self._monitors:
+            if one.enabled and tracepoint in {b.tracepoint for b in one.monitor.bindings}:
+                self._switch_off(one)
+                try:
+                    self._switch_on(one)
+                except RvfsError as error:
+                    log.warning("monitor %s is off: %s", one.name, error)
 
     def disable(self, registered: Registered) -> None:
         """Switch a monitor off, or a container with all its children."""
@@ -272,7 +293,8 @@ class Registry:
                 self.task_slots.take(registered.name)
                 undo.callback(self.task_slots.give_back, registered.name)
             if registered.program is not None:
-                self._engine.add(registered.program)
+                # Anew: a tracepoint may have come, or come back, since it was registered.
+                registered.program = self._engine.add(registered.monitor)
                 self._warn_missing(registered.program)
             undo.pop_all()
         registered.enabled = True

@@ -36,6 +36,9 @@ C_TYPES: Mapping[str, tuple[int, bool]] = {
     "u64": (8, False),
 }
 
+#: The system whose tracepoints come and go: a breakpoint that opens brings one of its name.
+HWBP = "hwbp"
+
 #: The fields every event starts with.
 COMMON_SIZE = 8
 COMMON_TEXT = (

@@ -8,6 +8,7 @@
     events/enable  events/SYSTEM/enable        the tracepoints
     events/SYSTEM/EVENT/{enable,format,id,inject}
     trace  trace_pipe  log
+    hwbp/...                                   breakpoints; see hwbp_files.py
 
 Names, modes and content are those of ``<tracefs>/rv`` and ``<tracefs>/events``
 (kernel/trace/rv/, kernel/trace/trace_events.c). Folders are listed anew at each look, so
@@ -16,7 +17,6 @@ same object for as long as what it shows exists.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, TypeVar
 
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.files import (
@@ -24,6 +24,7 @@ from rvfs.files import (
     READ_WRITE,
     Directory,
     File,
+    Listing,
     Node,
     Owner,
     command,
@@ -34,29 +35,13 @@ from rvfs.files import (
     parse_event,
     text,
 )
+from rvfs.hwbp.held import Breakpoints
+from rvfs.hwbp_files import hwbp_folder
 from rvfs.logbook import Logbook
 from rvfs.pump import Pump
 from rvfs.registry import Registered, Registry
 from rvfs.trace import Trace
 from rvfs.tracepoint import Tracepoint, Vocabulary
-
-Key = TypeVar("Key")
-
-
-class _Listing(Generic[Key]):
-    """Nodes for a collection that changes: made when a key is first seen, dropped with it."""
-
-    def __init__(
-        self, keys: Callable[[], Mapping[str, Key]], make: Callable[[Key], Node],
-        fixed: Mapping[str, Node] | None = None,
-    ) -> None:  # fmt: skip
-        self._keys, self._make, self._fixed = keys, make, fixed or {}
-        self._nodes: dict[Key, Node] = {}
-
-    def __call__(self) -> Mapping[str, Node]:
-        keys = self._keys()
-        self._nodes = {key: self._nodes.get(key) or self._make(key) for key in keys.values()}
-        return {**{name: self._nodes[key] for name, key in keys.items()}, **self._fixed}
 
 
 class _Event:
@@ -84,8 +69,9 @@ class Tree:
     """The root and everything below it; ``pipe`` is ``trace_pipe``, which only fs.py can serve."""
 
     def __init__(
-        self, registry: Registry, vocabulary: Vocabulary, trace: Trace, pump: Pump, log: Logbook
-    ) -> None:
+        self, registry: Registry, vocabulary: Vocabulary, trace: Trace, pump: Pump, log: Logbook,
+        breakpoints: Breakpoints,
+    ) -> None:  # fmt: skip
         self._registry, self._vocabulary, self._trace, self._pump = (
             registry, vocabulary, trace, pump,
         )  # fmt: skip
@@ -95,6 +81,7 @@ class Tree:
             "trace": self._trace_file(),
             "trace_pipe": self.pipe,
             "log": text("log", log.text),
+            "hwbp": hwbp_folder(breakpoints),
         }
         self.root = Directory(path="", mode=0o700, children=lambda: root)
 
@@ -114,7 +101,7 @@ class Tree:
         return {
             "monitors": Directory(
                 path="monitors",
-                children=_Listing(lambda: _by_name(self._top_level()), self._monitor),
+                children=Listing(lambda: _by_name(self._top_level()), self._monitor),
             ),
             "available_monitors": listing(
                 "available_monitors", lambda: (one.path for one in registry.monitors)
@@ -154,7 +141,7 @@ class Tree:
                 lambda name: registry.set_reactor(one, name), owner=one,
             ),
         }  # fmt: skip
-        children = _Listing(lambda: _by_name(one.children), self._monitor, files)
+        children = Listing(lambda: _by_name(one.children), self._monitor, files)
         return Directory(path=path, owner=one, children=children)
 
     def _enable_or_disable(self, written: str) -> None:
@@ -178,9 +165,7 @@ class Tree:
             return {tracepoint.system: tracepoint.system for _, tracepoint in self._vocabulary}
 
         enable = self._enable_file("events", lambda: [n for n, _ in self._vocabulary])
-        return Directory(
-            path="events", children=_Listing(systems, self._system, {"enable": enable})
-        )
+        return Directory(path="events", children=Listing(systems, self._system, {"enable": enable}))
 
     def _system(self, system: str) -> Directory:
         def numbers() -> Mapping[str, int]:
@@ -188,7 +173,7 @@ class Tree:
 
         enable = self._enable_file(f"events/{system}", lambda: numbers().values())
         return Directory(
-            path=f"events/{system}", children=_Listing(numbers, self._event, {"enable": enable})
+            path=f"events/{system}", children=Listing(numbers, self._event, {"enable": enable})
         )
 
     def _event(self, number: int) -> Directory:

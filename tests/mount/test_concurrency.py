@@ -23,6 +23,8 @@ LOOPS = (
     "echo 0 > monitoring_on; echo 1 > monitoring_on",
     "echo 1 > events/rv/enable; echo 0 > events/rv/enable; : > trace",
     "cat available_monitors enabled_monitors monitors/*/reactors monitors/*/*/enable trace log",
+    "for n in 1 2 3 4 5; do echo open $$.$n - 0 W 8 u+0 > hwbp/reserve; done; cat hwbp/breakpoints",
+    "cat hwbp/cpu*/* hwbp/bp/*/*; rmdir hwbp/bp/*; echo wide $$ W 8 u+0 > hwbp/check",
     "ls -lR .; echo 1 > events/sched/enable; timeout 0.2 cat trace_pipe; echo 0 > events/enable",
 )
 
@@ -74,5 +76,5 @@ def files(folder: Path) -> list[Path]:
         Path(parent, name)
         for parent, _, names in os.walk(folder)
         for name in names
-        if name not in ("inject", "trace_pipe", "log")
+        if name not in ("inject", "reserve", "trace_pipe", "log")
     ]

@@ -205,7 +205,7 @@ def test_a_listing_has_types_and_dots(rv: Mount) -> None:
     assert kinds["sco"]
     assert not kinds["enable"]
     shown = sh("ls -a monitors/wip; find monitors -name enable | wc -l; find . -type d -empty", rv)
-    assert shown.stdout.split() == [".", "..", "desc", "enable", "reactors", "10"]
+    assert shown.stdout.split() == [".", "..", "desc", "enable", "reactors", "10", "./hwbp/bp"]
 
 
 @pytest.mark.needs("root")

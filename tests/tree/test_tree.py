@@ -7,6 +7,9 @@ import pytest
 
 from rvfs.errors import Busy, Gone, InvalidInput, NotPermitted, RvfsError
 from rvfs.files import Directory, File
+from rvfs.hwbp.backend import ModelMachine
+from rvfs.hwbp.breakpoint import X86
+from rvfs.hwbp.held import Breakpoints
 from rvfs.logbook import Logbook
 from rvfs.monitor import Scope
 from rvfs.pump import Pump
@@ -25,7 +28,10 @@ class Served(Machine):
     def __post_init__(self) -> None:
         super().__init__(self.task_slots)
         self.pump = Pump(self.engine, self.registry, self.trace)
-        self.tree = Tree(self.registry, self.vocabulary, self.trace, self.pump, self.logbook)
+        self.breakpoints = Breakpoints(ModelMachine(2, X86))
+        self.tree = Tree(
+            self.registry, self.vocabulary, self.trace, self.pump, self.logbook, self.breakpoints
+        )
         self.registry.register_monitor(monitor("wip"))
         self.registry.register_monitor(container("sched"))
         self.registry.register_monitor(monitor("sco"), "sched")
@@ -56,7 +62,7 @@ def rv() -> Served:
 
 def test_the_root_is_that_of_the_kernel_and_the_trace(rv: Served) -> None:
     assert rv.ls("") == [
-        "available_monitors", "available_reactors", "enabled_monitors", "events", "log",
+        "available_monitors", "available_reactors", "enabled_monitors", "events", "hwbp", "log",
         "monitoring_on", "monitors", "reacting_on", "trace", "trace_pipe",
     ]  # fmt: skip
     assert rv.ls("monitors") == ["sched", "wip"]
@@ -82,7 +88,7 @@ def test_nlink_counts_folders(rv: Served) -> None:
         return node.nlink
 
     assert [nlink(path) for path in ("", "monitors", "monitors/wip", "monitors/sched")] == [
-        4, 4, 2, 4,
+        5, 4, 2, 4,
     ]  # fmt: skip
 
 
@@ -185,7 +191,7 @@ def test_sizes_are_exact(rv: Served) -> None:
         for name, child in node.children().items():
             if isinstance(child, Directory):
                 walk(f"{path}{name}/", child)
-            elif isinstance(child, File) and name not in ("inject", "trace_pipe"):
+            elif isinstance(child, File) and name not in ("inject", "reserve", "trace_pipe"):
                 assert child.size == len(child.read()), path + name
 
     walk("", rv.tree.root)

@@ -33,6 +33,8 @@ _HELP = {
     "injected) or none",
     "panic": "what the panic reactor does: halt verification (the default), end rvfs with "
     "status 70, or crash this machine through sysrq",
+    "hwbp": "what the breakpoints in hwbp/ are: a model that touches nothing (the default), or "
+    "the debug registers of this machine",
 }
 
 
@@ -77,6 +79,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task-slots", type=int, metavar="N",
                         help="per-task monitors that can be on at once (32)")  # fmt: skip
     parser.add_argument("--panic", choices=("halt", "exit", "sysrq"), help=_HELP["panic"])
+    parser.add_argument("--hwbp", choices=("model", "perf"), help=_HELP["hwbp"])
     sim = parser.add_argument_group("the simulated machine")
     for name, kind, metavar, explanation in SIM:
         sim.add_argument(f"--{name}", type=kind, metavar=metavar, help=explanation)
@@ -158,7 +161,7 @@ def _mount(args: argparse.Namespace) -> int:
     given = {
         name: value
         for name in (
-            "source", "speed", "monitors", "task_slots", "panic", "uid", "gid", "mode",
+            "source", "speed", "monitors", "task_slots", "panic", "hwbp", "uid", "gid", "mode",
             "allow_other", "fsname",
         )
         if (value := getattr(args, name)) is not None

@@ -167,7 +167,7 @@ class Script:
         self.file = file
         self.operations: list[Operation] = []
         self._config: dict[str, Any] | None = None
-        faults = [fault for number, line in _lines(text) if (fault := self._read(number, line))]
+        faults = [fault for number, line in lines(text) if (fault := self._read(number, line))]
         if faults:
             raise ModelError.first_of(faults)
 
@@ -214,7 +214,8 @@ class Script:
             _machine(**self._config)
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that say something, without comments, by number from 1."""
     for number, line in enumerate(text.split("\n"), 1):
         if content := line.partition("#")[0].strip():
             yield number, content
@@ -222,17 +223,28 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _operation(verb: str, words: list[str]) -> Callable[[Session], Answer]:
     usage, do = VERBS[verb]
+    values = read_words(usage, words)
+    return lambda session: do(session, *values)
+
+
+def read_words(
+    usage: str, words: list[str], kinds: Mapping[str, Callable[[str], Any]] = WORDS
+) -> list[Any]:
+    """The values of the words that a ``usage`` (as in :data:`VERBS`) names, read as ``kinds`` say.
+
+    Raises :class:`Fault`.
+    """
     names = usage.removesuffix(_FLAGS).split()
     needed = sum(not name.startswith("[") for name in names)
     plain, flags = words[: len(names)], words[len(names) :]
     if len(plain) < needed or (flags and not usage.endswith(_FLAGS)):
         raise Fault(f"takes {usage}, not {' '.join(words) or 'nothing'}")
     values: list[Any] = [
-        WORDS[name.strip("[]")](word) for name, word in zip(names, plain, strict=False)
+        kinds[name.strip("[]")](word) for name, word in zip(names, plain, strict=False)
     ]
     if usage.endswith(_FLAGS):
         values[-3:] = [_attributes(values[-3:], flags)]
-    return lambda session: do(session, *values)
+    return values
 
 
 def _attributes(watched: list[Any], flags: list[str]) -> Attributes:

@@ -28,7 +28,7 @@ from rvfs.model.automaton import Automaton
 from rvfs.model.filter import Filter, parse_filter
 from rvfs.monitor import Binding, Entry, Monitor, Scope
 from rvfs.monitors.sheet import Sheet, Table
-from rvfs.tracepoint import Tracepoint, Vocabulary
+from rvfs.tracepoint import HWBP, Tracepoint, Vocabulary
 
 _TOP_KEYS: Mapping[str, type] = {"description": str, "scope": str, "children": list, "on": list}
 _ON_KEYS: Mapping[str, type] = dict.fromkeys(
@@ -76,7 +76,8 @@ class Bindings:
             yield self.sheet.warning("it never begins to monitor: no entry is a start", "on")
 
     def _doubts(self, number: int, binding: Binding, vocabulary: Vocabulary) -> Iterator[str]:
-        if binding.tracepoint not in vocabulary:
+        comes_later = binding.tracepoint.startswith(f"{HWBP}:")
+        if binding.tracepoint not in vocabulary and not comes_later:
             yield f"there is no tracepoint {binding.tracepoint}"
         if any(_always_before(earlier, binding) for earlier in self.bindings[:number]):
             yield f"never taken: an earlier binding of {binding.tracepoint} has no condition"
