@@ -20,13 +20,11 @@ import itertools
 import logging
 import os
 import posixpath
-import select
 import stat
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -35,8 +33,9 @@ from pyfuse3 import FUSEError
 
 from rvfs.errors import Interrupted, MountError, RvfsError, WouldBlock
 from rvfs.files import Directory, File, Node
+from rvfs.handles import OpenFile, OpenFolder, OpenPipe
 from rvfs.inodes import ROOT, Inodes
-from rvfs.pipe import Reader, TracePipe
+from rvfs.pipe import TracePipe
 from rvfs.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -45,8 +44,6 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 100_000
 #: Bytes of a name, as in tracefs.
 NAME_MAX = 255
-_READABLE = select.POLLIN | select.POLLRDNORM
-_WRITABLE = select.POLLOUT | select.POLLWRNORM
 
 Handler = TypeVar("Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
 
@@ -92,65 +89,6 @@ class Ownership:
     gid: int
 
 
-class _OpenFile:
-    """A descriptor of an ordinary file."""
-
-    def __init__(self, file: File) -> None:
-        self.node = file
-        self._snapshot: bytes | None = None
-        file.owner.hold()
-
-    async def read(self, offset: int, size: int) -> bytes:
-        self.node.check()
-        if offset == 0 or self._snapshot is None:
-            self._snapshot = self.node.read()
-        return self._snapshot[offset : offset + size]
-
-    def write(self, data: bytes) -> None:
-        self.node.check()
-        self.node.write(data)
-
-    def poll(self, handle: pyfuse3.PollHandle | None) -> int:
-        return _READABLE | _WRITABLE
-
-    def release(self) -> None:
-        self.node.owner.release()
-
-
-class _OpenPipe:
-    """A descriptor of ``trace_pipe``."""
-
-    def __init__(self, file: File, pipe: TracePipe, reader: Reader) -> None:
-        self.node = file
-        self._pipe, self._reader = pipe, reader
-
-    async def read(self, offset: int, size: int) -> bytes:
-        return await self._pipe.read(self._reader, size)
-
-    def write(self, data: bytes) -> None:
-        self.node.write(data)
-
-    def poll(self, handle: pyfuse3.PollHandle | None) -> int:
-        notify = partial(_notify, handle) if handle else None
-        return _READABLE if self._pipe.poll(self._reader, notify) else 0
-
-    def release(self) -> None:
-        self._pipe.release(self._reader)
-
-
-def _notify(handle: pyfuse3.PollHandle) -> None:
-    with suppress(OSError):  # nobody polls it any more
-        handle.notify()
-
-
-class _OpenFolder:
-    """A descriptor of a folder; its listing is made anew at the beginning."""
-
-    def __init__(self, node: Directory) -> None:
-        self.node = node
-        self.entries: list[tuple[str, Node]] = []
-
-
 class Operations(pyfuse3.Operations):
     """The request handlers. Which errno tracefs answers with is from experiment."""
 
@@ -163,7 +101,7 @@ class Operations(pyfuse3.Operations):
         # Inodes and open files are numbered in one sequence, so that a number names either.
         self._numbers = itertools.count(ROOT + 1)
         self._inodes = Inodes(tree.root, self._numbers)
-        self._open: dict[int, _OpenFile | _OpenPipe | _OpenFolder] = {}
+        self._open: dict[int, OpenFile | OpenPipe | OpenFolder] = {}
 
     def path(self, number: int) -> str:
         """The path of an inode or of an open file, for messages; never fails."""
@@ -245,12 +183,12 @@ class Operations(pyfuse3.Operations):
 
     @_handler("opening")
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
-        return self._opened(_OpenFolder(self._folder(inode)))
+        return self._opened(OpenFolder(self._folder(inode)))
 
     @_handler("listing")
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         folder = self._open[fh]
-        assert isinstance(folder, _OpenFolder)
+        assert isinstance(folder, OpenFolder)
         if start_id == 0:
             folder.entries = list(self._entries(folder.node).items())
         for place, (name, node) in enumerate(folder.entries[start_id:], start_id + 1):
@@ -288,26 +226,24 @@ class Operations(pyfuse3.Operations):
         if node is self._tree.pipe:
             self._inodes.retire(node)
             reader = self._pipe.open(inode, ctx.pid, flags)
-            return self._info(_OpenPipe(node, self._pipe, reader), nonseekable=True)
+            return self._info(OpenPipe(node, self._pipe, reader), nonseekable=True)
         if flags & os.O_TRUNC and flags & os.O_ACCMODE != os.O_RDONLY:
             node.truncate()
-        return self._info(_OpenFile(node))
+        return self._info(OpenFile(node))
 
-    def _info(
-        self, opened: _OpenFile | _OpenPipe, *, nonseekable: bool = False
-    ) -> pyfuse3.FileInfo:
+    def _info(self, opened: OpenFile | OpenPipe, *, nonseekable: bool = False) -> pyfuse3.FileInfo:
         return pyfuse3.FileInfo(
             fh=self._opened(opened), direct_io=True, keep_cache=False, nonseekable=nonseekable
         )
 
-    def _opened(self, opened: _OpenFile | _OpenPipe | _OpenFolder) -> int:
+    def _opened(self, opened: OpenFile | OpenPipe | OpenFolder) -> int:
         number = next(self._numbers)
         self._open[number] = opened
         return number
 
-    def _file(self, fh: int) -> _OpenFile | _OpenPipe:
+    def _file(self, fh: int) -> OpenFile | OpenPipe:
         opened = self._open[fh]
-        assert not isinstance(opened, _OpenFolder)
+        assert not isinstance(opened, OpenFolder)
         return opened
 
     @_handler("read of")

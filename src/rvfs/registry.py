@@ -27,6 +27,7 @@ from rvfs.monitor import Monitor, Scope, check_name
 from rvfs.program import Program
 from rvfs.reactors import Reactor
 from rvfs.reactors.nop import Nop
+from rvfs.task_slots import TaskSlots
 from rvfs.trace import Trace, event_tracepoints
 from rvfs.tracepoint import Vocabulary
 
@@ -87,27 +88,6 @@ class Registered:
     def _end_removal(self) -> None:
         if self.free:
             self._owned.close()
-
-
-class TaskSlots:
-    """The per-task monitors that can be on at once (CONFIG_RV_PER_TASK_MONITORS)."""
-
-    def __init__(self, count: int) -> None:
-        if count < 1:
-            raise InvalidInput(f"there must be at least 1 task slot, not {count}")
-        self.holders: list[str | None] = [None] * count
-
-    def take(self, name: str) -> None:
-        """The lowest free slot. Raises :class:`Busy`, naming the holders, when there is none."""
-        if None not in self.holders:
-            holders = ", ".join(str(holder) for holder in self.holders)
-            raise Busy(
-                f"no task slot for monitor {name}: all {len(self.holders)} are held by {holders}"
-            )
-        self.holders[self.holders.index(None)] = name
-
-    def give_back(self, name: str) -> None:
-        self.holders[self.holders.index(name)] = None
 
 
 class Registry:

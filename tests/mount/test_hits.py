@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rvfs.daemon import Machine, Settings
 from rvfs.hwbp.breakpoint import Attributes, W
 from rvfs.hwbp.held import Target, Wish
 from rvfs.logbook import Logbook
+from rvfs.machine import Machine, Settings
 
 pytestmark = pytest.mark.needs("perf-breakpoints")
 

@@ -155,6 +155,7 @@ def _with_options(args: argparse.Namespace) -> argparse.Namespace:
 
 def _mount(args: argparse.Namespace) -> int:
     from rvfs import daemon  # here, so that the other commands do not load FUSE
+    from rvfs.machine import Settings
 
     args = _with_options(args)
     _log_to_stderr(args.foreground)
@@ -167,7 +168,7 @@ def _mount(args: argparse.Namespace) -> int:
         if (value := getattr(args, name)) is not None
     }  # fmt: skip
     options = frozenset(",".join(args.options).split(",")) & KERNEL
-    settings = daemon.Settings(_place(args.directory), sim=_sim(args), options=options, **given)
+    settings = Settings(_place(args.directory), sim=_sim(args), options=options, **given)
     status = daemon.run(settings, foreground=args.foreground)
     if sys.stdout.isatty() and not args.foreground:
         print(f"Read {args.directory}/available_monitors; end with: "  # noqa: T201
