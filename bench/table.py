@@ -35,4 +35,4 @@ def show(title: str, rows: Iterable[Row]) -> None:
     print(f"\n{title}")
     for row in rows:
         against = "" if row.against is None else f"{row.baseline} {row.against:,.2f} {row.unit}"
-        print(f"  {row.name:<44} {row.value:>12,.2f} {row.unit:<9} {row.ratio:>9}  {against}")
+        print(f"  {row.name:<52} {row.value:>12,.2f} {row.unit:<9} {row.ratio:>9}  {against}")
