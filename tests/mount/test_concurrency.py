@@ -29,10 +29,9 @@ LOOPS = (
 )
 
 
-def test_a_tree_that_everybody_pulls_at(rv_mount: Callable[..., Mount], tmp_path: Path) -> None:
+def test_a_tree_that_everybody_pulls_at(rv_mount: Callable[..., Mount]) -> None:
     rv = rv_mount(source="sim", rate="max", task_slots=3)
-    rounds = pull(rv, tmp_path)
-    assert all(count > 3 for count in rounds), rounds
+    pull(rv)
 
     (rv / "enabled_monitors").write_text("\n")
     assert rv.read("enabled_monitors") == ""
@@ -49,17 +48,17 @@ def test_a_tree_that_everybody_pulls_at(rv_mount: Callable[..., Mount], tmp_path
     assert rv.process.returncode == 0
 
 
-def pull(rv: Mount, tmp_path: Path) -> list[int]:
-    """Run all loops; how many rounds each has made."""
-    until = f"end=$((SECONDS + {SECONDS})); n=0; while [ $SECONDS -lt $end ]; do "
-    after = "; n=$((n + 1)); done > /dev/null 2>&1; echo $n"
+def pull(rv: Mount) -> None:
+    """Run all loops, each at least once; none of them is stuck in the end."""
+    again = "; [ $SECONDS -lt $end ]; do :; done > /dev/null 2>&1"
     shells = [
         subprocess.Popen(
-            ["bash", "-c", f"{until}{{ {loop}; }}{after}"], cwd=rv.path, stdout=subprocess.PIPE
+            ["bash", "-c", f"end=$((SECONDS + {SECONDS})); while {{ {loop}; }}{again}"], cwd=rv.path
         )
         for loop in LOOPS
     ]
-    return [int(shell.communicate(timeout=SECONDS + PATIENCE)[0]) for shell in shells]
+    for shell in shells:
+        assert shell.wait(SECONDS + PATIENCE) == 0
 
 
 def wait_event(rv: Mount) -> None:
