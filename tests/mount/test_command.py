@@ -111,7 +111,7 @@ def test_mounted_as_fuse_rvfs(folder: Path) -> None:
         (["{}/rv", "--speed=0"], 2, "there are options of replay"),
         (["{}/rv", "--mode=7777"], 2, "a mode is 0 to 777"),
         (["{}/rv", "--uid=99999999999"], 2, "a user or group is 0 to 4294967294"),
-        ([""], 1, "cannot mount on '': No such file or directory"),
+        ([""], 1, "rvfs: '': No such file or directory"),
         (["{}/rv", "-o", "mode=9"], 2, "invalid octal value: '9'"),
         ([], 2, "required: DIR"),
     ],
@@ -232,6 +232,17 @@ def test_a_caller_without_standard_streams_is_served(folder: Path) -> None:
     command = f"{sys.executable} -m rvfs mount {folder} --source inject <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", command], timeout=PATIENCE, check=False).returncode == 0
     assert (folder / "enabled_monitors").read_text() == ""
+
+
+@pytest.mark.parametrize("command", ["mount", "umount"])
+def test_from_a_directory_that_was_removed(tmp_path: Path, command: str) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    run = f"rmdir {gone}; exec {sys.executable} -m rvfs {command} ."
+    done = subprocess.run(["sh", "-c", run], cwd=gone, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_name_that_is_too_long(rv_mount: Callable[..., Mount]) -> None:

@@ -205,8 +205,8 @@ def _unmount(args: argparse.Namespace) -> int:
 def _place(directory: str) -> Path:
     """Where that is. Raises :class:`MountError` for a place that there is not."""
     if not directory:
-        raise MountError("cannot mount on '': No such file or directory")
+        raise MountError("'': No such file or directory")
     try:
         return Path(directory).resolve()
     except OSError as error:
-        raise MountError(f"cannot mount on {directory}: {error.strerror}") from None
+        raise MountError(f"{directory}: {error.strerror}") from None
