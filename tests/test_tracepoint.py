@@ -44,7 +44,10 @@ def test_an_event_prints_as_the_kernel_prints_it_and_reads_back(
     assert tracepoint.text(values) == text
     match = tracepoint.pattern.fullmatch(text)
     assert match is not None
-    read = {field: codec.from_text(match[field]) for field, codec in tracepoint.slots}
+    read = {
+        field: codec.from_text(text)
+        for (field, codec), text in zip(tracepoint.slots, match.groups(), strict=True)
+    }
     assert read == values
 
 
@@ -79,6 +82,49 @@ def test_fields_lie_as_a_c_compiler_lays_them() -> None:
         ("next_pid", 56, 4, True),
         ("next_prio", 60, 4, True),
     ]
+
+
+SYS_ENTER = Tracepoint.declare(
+    "raw_syscalls", "sys_enter", ["long id", "unsigned long args[6]"],
+    "NR {id} (" + ", ".join(f"{{args[{i}]:x}}" for i in range(6)) + ")",
+)  # fmt: skip
+
+
+def test_an_array_of_numbers_is_a_column_per_element() -> None:
+    assert list(SYS_ENTER.by_name) == ["id", *(f"args[{i}]" for i in range(6))]
+    element = SYS_ENTER.field("args[1]")
+    assert (element.offset, element.size, element.signed, element.count) == (24, 8, False, 0)
+    with pytest.raises(UnknownName, match=r"has no field 'args' \(it has: id, args\[0\], "):
+        SYS_ENTER.field("args")
+    with pytest.raises(UnknownName, match="has no field"):
+        SYS_ENTER.field("args[6]")
+
+
+def test_a_text_is_one_column() -> None:
+    assert SWITCH.field("prev_comm").count == 16
+    with pytest.raises(UnknownName, match="has no field"):
+        SWITCH.field("prev_comm[0]")
+
+
+def test_the_elements_of_an_array_have_their_place_in_the_text() -> None:
+    values = {"id": 202, **{f"args[{i}]": 0x7F << 8 * i for i in range(6)}}
+    text = "NR 202 (7f, 7f00, 7f0000, 7f000000, 7f00000000, 7f0000000000)"
+    assert SYS_ENTER.text(values) == text
+    match = SYS_ENTER.pattern.fullmatch(text)
+    assert match is not None
+    assert match.groups()[:2] == ("202", "7f")
+    assert SYS_ENTER.format_text(1).endswith(
+        'print fmt: "NR %ld (%lx, %lx, %lx, %lx, %lx, %lx)", REC->id, REC->args[0], '
+        "REC->args[1], REC->args[2], REC->args[3], REC->args[4], REC->args[5]\n"
+    )
+
+
+def test_every_event_has_the_common_columns() -> None:
+    assert [SWITCH.field(f"common_{name}").size for name in ("flags", "preempt_count", "pid")] == [
+        1, 1, 4,
+    ]  # fmt: skip
+    assert not SWITCH.field("common_cpu").is_string
+    assert "common_flags" not in SWITCH.by_name
 
 
 def test_a_format_file_reads_as_the_kernel_writes_it() -> None:
@@ -116,6 +162,8 @@ def test_a_bad_declaration_is_refused(fields: list[str], template: str | None, s
 def test_without_a_template_every_field_is_printed() -> None:
     tracepoint = Tracepoint.declare("s", "n", ["int a", "char b[4]", "__data_loc char[] c"])
     assert tracepoint.text({"a": 1, "b": b"xy", "c": b"z"}) == "a=1 b=xy c=z"
+    array = Tracepoint.declare("s", "n", ["int a[2]"])
+    assert array.text({"a[0]": 1, "a[1]": -2}) == "a=1,-2"
 
 
 def test_a_tracepoint_added_again_keeps_its_number_a_removed_number_is_not_reused() -> None:

@@ -2,8 +2,8 @@
 
 A tracepoint's print template is the one description of its text. From it come the
 line in ``trace``, the ``print fmt`` of its ``format`` file and the pattern that reads
-such a line back. A template is literal text with ``{field}`` or ``{field:codec}``; the
-codecs are the table :data:`CODECS`.
+such a line back. A template is literal text with ``{field}``, ``{field:codec}`` or
+``{field[0]:codec}`` (an element of an array); the codecs are the table :data:`CODECS`.
 
 Formats follow the kernel's ``events/SYSTEM/EVENT/format`` files
 (Documentation/trace/events.rst); the catalogue of those that the shipped monitors bind
@@ -118,7 +118,7 @@ CODECS: Mapping[str, Codec] = {
 }  # fmt: skip
 
 _DECLARATION = re.compile(r"^(?P<type>.*\S)\s+(?P<name>\w+)(?P<array>\[\d*\])?$")
-_SLOT = re.compile(r"\{(\w+)(?::([^}]*))?\}")
+_SLOT = re.compile(r"\{(\w+(?:\[\d+\])?)(?::([^}]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,9 @@ class Field:
     ``type`` is the C spelling without the array part; ``count`` is the array length (0 for
     a scalar); ``offset`` and ``size`` are in bytes; ``dynamic`` is a ``__data_loc`` string,
     whose 4 stored bytes hold length << 16 | offset.
+
+    What a subscriber names is a column: a number or a text. An array of numbers is one
+    column per element, ``args[0]``.
     """
 
     name: str
@@ -144,11 +147,35 @@ class Field:
         return self.dynamic or (self.count > 0 and self.type.removeprefix("const ") == "char")
 
     @property
+    def columns(self) -> "Iterator[Field]":
+        """The field itself, or the elements of an array of numbers."""
+        if not self.count or self.is_string:
+            yield self
+            return
+        size = self.size // self.count
+        for i in range(self.count):
+            name, offset = f"{self.name}[{i}]", self.offset + i * size
+            yield Field(name, self.type, offset, size, self.signed)
+
+    @property
     def declaration(self) -> str:
         """The C declaration, as format files print it."""
         if self.dynamic:
             return f"__data_loc {self.type}[] {self.name}"
         return f"{self.type} {self.name}" + (f"[{self.count}]" if self.count else "")
+
+
+#: Columns that every tracepoint has. A batch has the task and the CPU for itself; the CPU
+#: stands in no record.
+COMMON_FIELDS: Mapping[str, Field] = {
+    field.name: field
+    for field in (
+        Field("common_flags", "unsigned char", 2, 1, False),
+        Field("common_preempt_count", "unsigned char", 3, 1, False),
+        Field("common_pid", "int", 4, 4, True),
+        Field("common_cpu", "int", 0, 0, True),
+    )
+}
 
 
 def _lay_out(declarations: Iterable[str]) -> Iterator[Field]:
@@ -200,15 +227,16 @@ class Tracepoint:
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
-        return {f.name: f for f in self.fields}
+        """Its own columns; an array of numbers stands there element by element."""
+        return {column.name: column for f in self.fields for column in f.columns}
 
     def field(self, name: str) -> Field:
-        """The field of that name. Raises :class:`UnknownName`."""
-        try:
-            return self.by_name[name]
-        except KeyError:
+        """The column of that name, its own or a common one. Raises :class:`UnknownName`."""
+        found = self.by_name.get(name) or COMMON_FIELDS.get(name)
+        if found is None:
             known = ", ".join(self.by_name) or "none"
-            raise UnknownName(f"{self.full_name} has no field {name!r} (it has: {known})") from None
+            raise UnknownName(f"{self.full_name} has no field {name!r} (it has: {known})")
+        return found
 
     @cached_property
     def slots(self) -> tuple[tuple[str, Codec], ...]:
@@ -241,10 +269,10 @@ class Tracepoint:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches that text; one named group per field."""
+        """Matches that text; one group per slot."""
         parts = [re.escape(self.literals[0])]
-        for (name, codec), literal in zip(self.slots, self.literals[1:], strict=True):
-            parts.append(f"(?P<{name}>{codec.pattern}){re.escape(literal)}")
+        for (_, codec), literal in zip(self.slots, self.literals[1:], strict=True):
+            parts.append(f"({codec.pattern}){re.escape(literal)}")
         return re.compile("".join(parts))
 
     def format_text(self, number: int) -> str:
@@ -264,8 +292,10 @@ class Tracepoint:
 
 
 def default_template(fields: Iterable[Field]) -> str:
-    """``a={a} b={b}``, for tracepoints whose own text is not known."""
-    return " ".join(f"{f.name}={{{f.name}}}" for f in fields)
+    """``a={a} b={b[0]},{b[1]}``, for tracepoints whose own text is not known."""
+    return " ".join(
+        f"{f.name}=" + ",".join(f"{{{column.name}}}" for column in f.columns) for f in fields
+    )
 
 
 @dataclass
