@@ -130,7 +130,7 @@ def _load(name: str) -> "Loaded":
     if beside is not None:
         return beside
     lone = load_model(path)
-    return Loaded(Monitor(path.stem, "", model=lone.automaton), (), lone.warnings)
+    return Loaded(Monitor(path.stem, "", model=lone.model), (), lone.warnings)
 
 
 def _transitions(model: "Automaton") -> list[list[str]]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from rvfs.errors import ModelError
 from rvfs.model.automaton import Automaton, automaton
 from rvfs.model.graphviz import Default, Edge, Node, Scope, Statement, parse_graph, position
+from rvfs.model.text import ModelText
 
 INIT = "__init_"
 FINAL_SHAPES = ("doublecircle", "ellipse")
@@ -33,15 +34,7 @@ _SEPARATOR = re.compile(r"\\n|\n")
 _HYBRID = re.compile(r";|\breset\s*\(|[<>=]")
 
 
-@dataclass(frozen=True, slots=True)
-class DotModel:
-    """What a DOT text holds. ``warnings`` are ``FILE:LINE:COLUMN: what`` (dead-end states)."""
-
-    automaton: Automaton
-    warnings: tuple[str, ...] = ()
-
-
-def parse_dot(text: str, *, file: str, name: str | None = None) -> DotModel:
+def parse_dot(text: str, *, file: str, name: str | None = None) -> ModelText[Automaton]:
     """Read a model; without a name it is called as the file is, less its suffix.
 
     Raises :class:`ModelError` for the first fault of the text; ``also`` has the others.
@@ -168,7 +161,7 @@ class _Reading:
         if edge.attributes.get("label"):
             self.fault(edge.place, f"the edge from {source} has a label, but starting is no event")
 
-    def result(self, name: str) -> DotModel:
+    def result(self, name: str) -> ModelText[Automaton]:
         """The automaton, once every statement was taken. Raises the first fault."""
         initial = self._the_initial()
         transitions = [t for edge in self.edges for t in self._transitions(edge)]
@@ -179,7 +172,7 @@ class _Reading:
         final = [s for s, state in self.states.items() if state.shape in FINAL_SHAPES]
         table = [(t.source, t.event, t.target) for t in transitions]
         model = automaton(name, initial, table, states=self.states, final=final)
-        return DotModel(model, tuple(self._dead_ends(transitions)))
+        return ModelText(model, tuple(self._dead_ends(transitions)))
 
     def _the_initial(self) -> str:
         for state, place in self.initial.items():
