@@ -24,9 +24,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rvfs.errors import InvalidInput, ModelError, UnknownName
-from rvfs.model.automaton import Automaton
 from rvfs.model.filter import Filter, parse_filter
-from rvfs.monitor import Binding, Entry, Monitor, Scope
+from rvfs.monitor import Binding, Entry, Model, Monitor, Scope
 from rvfs.monitors.sheet import Sheet, Table
 from rvfs.tracepoint import HWBP, Tracepoint, Vocabulary
 
@@ -53,7 +52,7 @@ class Bindings:
     bindings: tuple[Binding, ...]
     children: tuple[str, ...] | None
 
-    def monitor(self, name: str, model: Automaton | None, vocabulary: Vocabulary) -> Monitor:
+    def monitor(self, name: str, model: Model | None, vocabulary: Vocabulary) -> Monitor:
         """The monitor. Raises :class:`ModelError` where a binding names what does not exist.
 
         A tracepoint that the vocabulary lacks passes, as in the kernel; see :meth:`warnings`.
@@ -161,7 +160,7 @@ def _always_before(earlier: Binding, later: Binding) -> bool:
 
 
 def _misfits(
-    binding: Binding, model: Automaton | None, vocabulary: Vocabulary
+    binding: Binding, model: Model | None, vocabulary: Vocabulary
 ) -> Iterator[tuple[str, str]]:
     """(key, message) for every name in a binding that the model or the tracepoint lacks."""
     if model is not None and binding.event not in model.events:
