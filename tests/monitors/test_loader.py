@@ -154,7 +154,7 @@ FAULTY_SHEETS = {
     with_line(11, 'cpu = "prev_comm"'): [
         "lamp.toml:11:1: field prev_comm of sched:sched_switch is a text, not a number"
     ],
-    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: a cpu monitor has no instance per task"],
+    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: scope cpu has no instance per task"],
     with_line(12, 'event = "sideways"'): [
         "lamp.toml:12:1: the model has no event 'sideways' (it has: down, up)"
     ],
