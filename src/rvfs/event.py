@@ -29,7 +29,13 @@ class Batch:
     ``tp``, ``time`` (ns), ``cpu`` and ``pid`` (the task that was current, ``common_pid``)
     have one entry per event, dtype int64. ``fields`` maps a tracepoint's number to the
     columns that were subscribed, ``comms`` a pid to the task's name, where the source knows it.
-    ``lost`` counts the events per CPU that the source dropped since the last batch.
+    ``lost`` counts the events per CPU that the source dropped since the last batch. ``now``
+    (ns) is how far the source's clock has come where that is later than the last event: no
+    event before it will follow.
+
+    What every event has can be subscribed like a field: ``common_flags`` and
+    ``common_preempt_count`` (as in the head of a trace record), while ``common_cpu`` and
+    ``common_pid`` are ``cpu`` and ``pid``.
     """
 
     tp: Ints
@@ -39,6 +45,7 @@ class Batch:
     fields: Mapping[int, Mapping[str, Column]] = field(default_factory=dict)
     comms: Mapping[int, str] = field(default_factory=dict)
     lost: Mapping[int, int] = field(default_factory=dict)
+    now: int | None = None
 
     def __len__(self) -> int:
         return len(self.tp)
@@ -76,6 +83,7 @@ class Batch:
         return Batch(
             self.tp[start:stop], self.time[start:stop], self.cpu[start:stop], self.pid[start:stop],
             fields, self.comms, self.lost if start == 0 else {},
+            self.now if stop == len(self) else None,
         )  # fmt: skip
 
 
@@ -114,6 +122,11 @@ class Verdict:
     ``time`` is in ns of the source's clock. ``key`` is the pid of the instance's task for
     a per-task monitor and None otherwise; ``comm`` its name. ``pid`` and ``current`` are
     the task that was running when the event came. ``position`` is the event's place in its batch.
+
+    Where the environment was what forbade it, ``env`` tells it (``clk=7,irq_off=0``), and
+    ``event`` is ``none`` when time alone did: then ``time`` is when it ran out, and the rest is
+    of the event before which that was. For an LTL rule (``rule``) ``state`` is the set of its
+    states and ``event`` the atoms that held.
     """
 
     monitor: str
@@ -126,18 +139,28 @@ class Verdict:
     state: str
     event: str
     position: int = 0
+    env: str | None = None
+    rule: bool = False
 
     @property
     def message(self) -> str:
-        """What a reactor is given (include/rv/da_monitor.h), newline included."""
+        """What a reactor is given (include/rv/{da,ha,ltl}_monitor.h), newline included."""
+        if self.rule:
+            return f"rv: {self.monitor}: {self.comm}[{self.key}]: violation detected\n"
+        env = "" if self.env is None else f" with env {self.env}"
         return (
-            f"rv: monitor {self.monitor} does not allow event {self.event} on state {self.state}\n"
+            f"rv: monitor {self.monitor} does not allow event {self.event} "
+            f"on state {self.state}{env}\n"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step that the model allows, as ``event_NAME`` reports it."""
+    """One step that the model allows, as ``event_NAME`` reports it.
+
+    For an LTL rule ``state`` and ``next_state`` are sets of its states (the last one empty when
+    the rule is violated) and ``event`` the atoms that held; ``comm`` names the instance's task.
+    """
 
     monitor: str
     time: int
@@ -150,3 +173,4 @@ class Transition:
     next_state: str
     final: bool
     position: int = 0
+    comm: str = ""

@@ -231,7 +231,7 @@ def parse_command(data: bytes) -> str:
 
 
 _FIELD = re.compile(
-    rb"""\s*(?P<name>[0-9A-Za-z_]+)\s*=\s*(?:
+    rb"""\s*(?P<name>[0-9A-Za-z_]+(?:\[\d+\])?)\s*=\s*(?:
          (?P<number>-?[0-9][0-9A-Za-z]*)(?=\s|$)
        | (?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote) )""",
     re.VERBOSE | re.DOTALL,
@@ -273,7 +273,9 @@ def parse_event(data: bytes, tracepoint: Tracepoint) -> Injected:
     if len(data) > MAX_INJECT:
         raise InvalidInput(f"an event has {MAX_INJECT} bytes at most, not {len(data)}")
     line = data.split(b"\0")[0].strip(_SPACE)
-    event = Injected({f.name: b"" if f.is_string else 0 for f in tracepoint.fields})
+    event = Injected(
+        {name: b"" if column.is_string else 0 for name, column in tracepoint.by_name.items()}
+    )
     place = 0
     while place < len(line):
         match = _FIELD.match(line, place)
@@ -292,8 +294,6 @@ def _put(event: Injected, match: re.Match[bytes], tracepoint: Tracepoint) -> Non
     declared = tracepoint.field(name)
     if declared.is_string:
         event.values[name] = _string(declared, match)
-    elif declared.count:
-        raise InvalidInput(f"field {name} is an array, which cannot be injected")
     else:
         event.values[name] = _number(name, match, _range(declared))
 

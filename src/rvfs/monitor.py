@@ -1,19 +1,30 @@
 """A monitor is data: a model, and a table that binds tracepoints to its events.
 
 A binding says: when this tracepoint fires and this condition holds on its fields, the
-instance of that task (or of the event's CPU) takes this model event through this entry
-point. Bindings of one tracepoint that name the same instance are alternatives: the first
-whose condition holds is taken. Bindings that name different instances (``prev_pid``,
-``next_pid``) each apply, in the order of the file.
+instance of that task (or of the event's CPU, or of that object) takes this model event
+through this entry point. Bindings of one tracepoint that name the same instance are
+alternatives: the first whose condition holds is taken. Bindings that name different
+instances (``prev_pid``, ``next_pid``) each apply, in the order of the file.
+
+The bindings of an LTL rule name no event but tell atoms: each that holds applies, in the
+order of the file.
 """
 
 import enum
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.model.automaton import Automaton
 from rvfs.model.filter import Filter
+from rvfs.model.rule import Rule
+from rvfs.model.terms import Sum
+
+Model: TypeAlias = Automaton | Rule
+#: What a binding tells of an environment variable: a sum of fields, or 1 where a condition holds.
+Reading: TypeAlias = Filter | Sum
 
 #: Since Linux 5.20 (include/linux/rv.h): 32 bytes with the closing NUL.
 MAX_NAME = 32
@@ -26,6 +37,7 @@ class Scope(enum.Enum):
     GLOBAL = "global"
     CPU = "cpu"
     TASK = "task"
+    OBJECT = "object"  # an integer id that the binding computes
 
 
 class Entry(enum.Enum):
@@ -37,6 +49,15 @@ class Entry(enum.Enum):
     HANDLE = "handle"  # ignored
     START = "start"  # begins to monitor, in the initial state; the event itself is not taken
     START_RUN = "start_run"  # begins to monitor, then takes the event
+    RESET = "reset"  # no event of the model: whoever is monitoring stops, its object is gone
+
+
+class Action(enum.Enum):
+    """What a binding does with the atoms of an LTL rule (include/rv/ltl_monitor.h)."""
+
+    SET = "set"  # they are known now; no step
+    UPDATE = "update"  # they are known now, and the rule takes a step
+    PULSE = "pulse"  # a step with them, and a step with their opposite
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +66,45 @@ class Binding:
 
     ``tracepoint`` is ``system:name``. ``task`` names the field that holds the pid of the
     instance (per-task monitors; None is the current task); ``cpu`` names the field that
-    holds the CPU (of a per-CPU instance, or of an idle task; None is the CPU of the event).
+    holds the CPU (of a per-CPU instance, or of an idle task; None is the CPU of the event);
+    ``id`` computes the key of a per-object instance.
+
+    ``event`` and ``entry`` are what an automaton takes (the event is empty for
+    :attr:`Entry.RESET`), after ``env`` has told the instance its environment. An LTL rule has
+    ``action`` and ``atoms`` instead, each atom with its value or the condition for it.
     """
 
     tracepoint: str
-    event: str
+    event: str = ""
     entry: Entry = Entry.HANDLE
     task: str | None = None
     cpu: str | None = None
     when: Filter | None = None
+    id: Sum | None = None
+    env: Mapping[str, Reading] = field(default_factory=dict, hash=False)
+    action: Action | None = None
+    atoms: Mapping[str, "bool | Filter"] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A specification and its bindings; without a model it is a container."""
+    """A specification and its bindings; without a model it is a container.
+
+    ``params`` are the parameters with their defaults, which ``monitors/NAME/params`` shows;
+    ``constants`` cannot be changed. ``values`` says what ``NAME()`` of a guard is: a sum of
+    environment variables, parameters and constants. ``init`` is what is known of the atoms
+    of an LTL rule from the start.
+    """
 
     name: str
     description: str
     scope: Scope = Scope.GLOBAL
-    model: Automaton | None = None
+    model: Model | None = None
     bindings: tuple[Binding, ...] = ()
+    params: Mapping[str, int] = field(default_factory=dict, hash=False)
+    constants: Mapping[str, int] = field(default_factory=dict, hash=False)
+    values: Mapping[str, Sum] = field(default_factory=dict, hash=False)
+    init: Mapping[str, bool] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_name("monitor", self.name)
@@ -73,16 +113,24 @@ class Monitor:
                 raise InvalidInput(f"container {self.name} has bindings but no model")
             return
         for binding in self.bindings:
-            if binding.event not in self.model.events:
-                raise UnknownName(
-                    f"monitor {self.name}: the model has no event {binding.event!r} "
-                    f"(it has: {', '.join(self.model.events)})"
-                )
+            self._check_names(binding, self.model)
             if binding.task is not None and self.scope is not Scope.TASK:
                 raise InvalidInput(
                     f"monitor {self.name}: the binding of {binding.tracepoint} names a task, "
                     f"but the monitor is per {self.scope.value}"
                 )
+
+    def _check_names(self, binding: Binding, model: Model) -> None:
+        if isinstance(model, Rule):
+            kind, known, named = "atom", model.atoms, set(binding.atoms)
+        else:
+            kind, known = "event", model.events
+            named = {binding.event} if binding.entry is not Entry.RESET else set()
+        for name in sorted(named - set(known)):
+            raise UnknownName(
+                f"monitor {self.name}: the model has no {kind} {name!r} "
+                f"(it has: {', '.join(known)})"
+            )
 
     @property
     def is_container(self) -> bool:

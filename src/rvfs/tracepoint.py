@@ -2,8 +2,8 @@
 
 A tracepoint's print template is the one description of its text. From it come the
 line in ``trace``, the ``print fmt`` of its ``format`` file and the pattern that reads
-such a line back. A template is literal text with ``{field}`` or ``{field:codec}``; the
-codecs are the table :data:`CODECS`.
+such a line back. A template is literal text with ``{field}``, ``{field:codec}`` or
+``{field[0]:codec}`` (an element of an array); the codecs are a table, :mod:`rvfs.codec`.
 
 Formats follow the kernel's ``events/SYSTEM/EVENT/format`` files
 (Documentation/trace/events.rst); the catalogue of those that the shipped monitors bind
@@ -12,11 +12,12 @@ is ``tracepoints.toml`` beside this file.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 
+from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput, UnknownName
 
 #: C type as format files spell it: (bytes, signed), on a 64-bit little-endian machine.
@@ -34,6 +35,7 @@ C_TYPES: Mapping[str, tuple[int, bool]] = {
     "long": (8, True),
     "unsigned long": (8, False),
     "u64": (8, False),
+    "void *": (8, False),
 }
 
 #: The system whose tracepoints come and go: a breakpoint that opens brings one of its name.
@@ -48,77 +50,8 @@ COMMON_TEXT = (
     "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n"
 )
 
-#: The letters of a task state in ``prev_state=`` (include/trace/events/sched.h).
-TASK_STATES: Mapping[str, int] = {
-    "S": 0x01, "D": 0x02, "T": 0x04, "t": 0x08, "X": 0x10, "Z": 0x20, "P": 0x40, "I": 0x80,
-}  # fmt: skip
-PREEMPTED = 0x100
-
-
-def task_state_text(value: int) -> str:
-    """``1`` → ``S``, ``0`` → ``R``, ``0x100`` (preempted) → ``R+``."""
-    letters = [letter for letter, bit in TASK_STATES.items() if value & bit]
-    return ("|".join(letters) or "R") + ("+" if value & PREEMPTED else "")
-
-
-def task_state_value(text: str) -> int:
-    """The inverse of :func:`task_state_text`. Raises :class:`InvalidInput`."""
-    value = PREEMPTED if text.endswith("+") else 0
-    for letter in text.removesuffix("+").split("|"):
-        if letter != "R":
-            if letter not in TASK_STATES:
-                raise InvalidInput(f"task state {text!r} has an unknown letter {letter!r}")
-            value |= TASK_STATES[letter]
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """How one field value is written in text: to text, its pattern, back, and in C."""
-
-    to_text: Callable[[object], str]
-    pattern: str
-    from_text: Callable[[str], object]
-    c_format: str
-    c_argument: str = "REC->{name}"
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _number(value: object) -> int:
-    return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-_STATE_FLAGS = ", ".join(f'{{ {bit:#x}, "{letter}" }}' for letter, bit in TASK_STATES.items())
-_STATE_C = (
-    f'(REC->{{name}} & 0xff) ? __print_flags(REC->{{name}} & 0xff, "|", {_STATE_FLAGS}) : "R", '
-    'REC->{name} & 0x100 ? "+" : ""'
-)
-
-CODECS: Mapping[str, Codec] = {
-    "d": Codec(lambda v: str(_number(v)), r"-?\d+", int, "%ld"),
-    "03d": Codec(lambda v: f"{_number(v):03d}", r"-?\d+", int, "%03d"),
-    "x": Codec(lambda v: f"{_number(v):x}", r"(?:0x)?[0-9a-f]+", lambda t: int(t, 16), "%lx"),
-    "0x": Codec(lambda v: f"{_number(v):#x}", r"(?:0x)?[0-9a-f]+", lambda t: int(t, 16), "0x%lx"),
-    "s": Codec(_text, r".*?", str.encode, "%s"),
-    "str": Codec(_text, r".*?", str.encode, "%s", "__get_str({name})"),
-    "bool": Codec(
-        lambda v: "true" if v else "false", r"true|false|0|1",
-        lambda t: int(t in ("true", "1")), "%s", 'REC->{name} ? "true" : "false"',
-    ),
-    "final": Codec(
-        lambda v: " (final)" if v else "", r" \(final\)|", lambda t: int(bool(t)),
-        "%s", 'REC->{name} ? " (final)" : ""',
-    ),
-    "task_state": Codec(
-        lambda v: task_state_text(_number(v)), r"[A-Za-z|]+\+?", task_state_value, "%s%s", _STATE_C
-    ),
-}  # fmt: skip
-
 _DECLARATION = re.compile(r"^(?P<type>.*\S)\s+(?P<name>\w+)(?P<array>\[\d*\])?$")
-_SLOT = re.compile(r"\{(\w+)(?::([^}]*))?\}")
+_SLOT = re.compile(r"\{(\w+(?:\[\d+\])?)(?::([^}]*))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +61,9 @@ class Field:
     ``type`` is the C spelling without the array part; ``count`` is the array length (0 for
     a scalar); ``offset`` and ``size`` are in bytes; ``dynamic`` is a ``__data_loc`` string,
     whose 4 stored bytes hold length << 16 | offset.
+
+    What a subscriber names is a column: a number or a text. An array of numbers is one
+    column per element, ``args[0]``.
     """
 
     name: str
@@ -144,11 +80,35 @@ class Field:
         return self.dynamic or (self.count > 0 and self.type.removeprefix("const ") == "char")
 
     @property
+    def columns(self) -> "Iterator[Field]":
+        """The field itself, or the elements of an array of numbers."""
+        if not self.count or self.is_string:
+            yield self
+            return
+        size = self.size // self.count
+        for i in range(self.count):
+            name, offset = f"{self.name}[{i}]", self.offset + i * size
+            yield Field(name, self.type, offset, size, self.signed)
+
+    @property
     def declaration(self) -> str:
         """The C declaration, as format files print it."""
         if self.dynamic:
             return f"__data_loc {self.type}[] {self.name}"
         return f"{self.type} {self.name}" + (f"[{self.count}]" if self.count else "")
+
+
+#: Columns that every tracepoint has. A batch has the task and the CPU for itself; the CPU
+#: stands in no record.
+COMMON_FIELDS: Mapping[str, Field] = {
+    field.name: field
+    for field in (
+        Field("common_flags", "unsigned char", 2, 1, False),
+        Field("common_preempt_count", "unsigned char", 3, 1, False),
+        Field("common_pid", "int", 4, 4, True),
+        Field("common_cpu", "int", 0, 0, True),
+    )
+}
 
 
 def _lay_out(declarations: Iterable[str]) -> Iterator[Field]:
@@ -200,15 +160,16 @@ class Tracepoint:
 
     @cached_property
     def by_name(self) -> Mapping[str, Field]:
-        return {f.name: f for f in self.fields}
+        """Its own columns; an array of numbers stands there element by element."""
+        return {column.name: column for f in self.fields for column in f.columns}
 
     def field(self, name: str) -> Field:
-        """The field of that name. Raises :class:`UnknownName`."""
-        try:
-            return self.by_name[name]
-        except KeyError:
+        """The column of that name, its own or a common one. Raises :class:`UnknownName`."""
+        found = self.by_name.get(name) or COMMON_FIELDS.get(name)
+        if found is None:
             known = ", ".join(self.by_name) or "none"
-            raise UnknownName(f"{self.full_name} has no field {name!r} (it has: {known})") from None
+            raise UnknownName(f"{self.full_name} has no field {name!r} (it has: {known})")
+        return found
 
     @cached_property
     def slots(self) -> tuple[tuple[str, Codec], ...]:
@@ -241,10 +202,10 @@ class Tracepoint:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches that text; one named group per field."""
+        """Matches that text; one group per slot."""
         parts = [re.escape(self.literals[0])]
-        for (name, codec), literal in zip(self.slots, self.literals[1:], strict=True):
-            parts.append(f"(?P<{name}>{codec.pattern}){re.escape(literal)}")
+        for (_, codec), literal in zip(self.slots, self.literals[1:], strict=True):
+            parts.append(f"({codec.pattern}){re.escape(literal)}")
         return re.compile("".join(parts))
 
     def format_text(self, number: int) -> str:
@@ -264,8 +225,10 @@ class Tracepoint:
 
 
 def default_template(fields: Iterable[Field]) -> str:
-    """``a={a} b={b}``, for tracepoints whose own text is not known."""
-    return " ".join(f"{f.name}={{{f.name}}}" for f in fields)
+    """``a={a} b={b[0]},{b[1]}``, for tracepoints whose own text is not known."""
+    return " ".join(
+        f"{f.name}=" + ",".join(f"{{{column.name}}}" for column in f.columns) for f in fields
+    )
 
 
 @dataclass

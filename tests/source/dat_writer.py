@@ -48,7 +48,7 @@ KINDS = (SWITCH, WAKEUP, IRQ, ODD, RELATIVE)
 
 @dataclass(frozen=True)
 class Event:
-    """``values`` by field; a dynamic string is given as bytes. ``pad`` makes the record longer."""
+    """``values`` by column; a dynamic string is given as bytes. ``pad`` makes the record longer."""
 
     time: int
     kind: Kind
@@ -168,9 +168,13 @@ class Writer:
                 data += text
             elif isinstance(value, bytes):
                 data[at : at + size] = value.ljust(size, b"\0")[:size]
-            elif "[" not in declaration:
-                assert isinstance(value, int)
-                data[at : at + size] = self.pack(size, value, signed)
+            else:
+                count = int(declaration.partition("[")[2].removesuffix("]") or 0)
+                names = [f"{name}[{i}]" for i in range(count)] or [name]
+                values = [event.values.get(each, 0) for each in names]
+                width = size // len(names)
+                packed = [self.pack(width, v, signed) for v in values if isinstance(v, int)]
+                data[at : at + size] = b"".join(packed)
         return bytes(data) + b"\xee" * event.pad
 
     # pages

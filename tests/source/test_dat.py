@@ -126,7 +126,8 @@ def test_long_records_and_many_pages(tmp_path: Path) -> None:
 
 
 def test_every_width_sign_and_text_of_a_field(tmp_path: Path) -> None:
-    values = {"small": 255, "short_one": -2, "wide": (1 << 64) - 1, "text": b"ab"}
+    values = {"small": 255, "short_one": -2, "wide": (1 << 64) - 1, "text": b"ab",
+              "array[0]": 7, "array[1]": -8}  # fmt: skip
     items: list[Item] = [
         Event(1, ODD, 1, values), Event(2, IRQ, 1, {"irq": 5, "name": b"eth 0"}),
         Event(3, IRQ, 1, {"irq": 6, "name": b""}),
@@ -136,7 +137,6 @@ def test_every_width_sign_and_text_of_a_field(tmp_path: Path) -> None:
         path = write(tmp_path, Writer(order=order).file({0: items}))
         known = vocabulary()
         replay = Replay(str(path), known)
-        assert "array" not in known[known.number("test:odd")].by_name
         replay.subscribe(wanting(known, "test:odd", "test:relative", IRQS))
         assert events(batches(replay), known) == expected({0: items})
 
@@ -157,7 +157,7 @@ def test_formats_of_the_recording_replace_the_catalogue(tmp_path: Path) -> None:
     assert "extra" in known[number].by_name
     assert known[number].template == template
     assert known[known.number("test:odd")].template == (
-        "small={small} short_one={short_one} wide={wide} text={text}"
+        "small={small} short_one={short_one} wide={wide} array={array[0]},{array[1]} text={text}"
     )
 
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rvfs.codec import task_state_text
 from rvfs.errors import TraceError
 from rvfs.source.ftrace_text import BLOCK
 from rvfs.source.replay import Replay
-from rvfs.tracepoint import task_state_text
+from rvfs.tracepoint import Tracepoint
 from tests.source.reading import (
     Seen,
     batches,
@@ -122,6 +123,22 @@ def test_a_fork_by_its_text_and_by_its_fields(names: tuple[str, str], tmp_path: 
     path = write(tmp_path, line(7, "sched_process_fork", text))
     fields = {"parent_comm": b"sh", "parent_pid": 5, "child_comm": b"sh", "child_pid": 6}
     assert [seen.fields for seen in read_all(path, FORKS)] == [fields]
+
+
+def test_elements_of_an_array_are_read(tmp_path: Path) -> None:
+    known = vocabulary()
+    arguments = ", ".join(f"{{args[{i}]:x}}" for i in range(6))
+    entry = Tracepoint.declare(
+        "raw_syscalls", "sys_enter", ["long id", "unsigned long args[6]"],
+        "NR {id} (" + arguments + ")",
+    )  # fmt: skip
+    number = known.add(entry)
+    path = write(tmp_path, line(7, "sys_enter", "NR 202 (ffffffffffffff9c, 80, 1, 0, 0, a)"))
+    replay = Replay(str(path), known)
+    replay.subscribe({number: frozenset({"id", "args[0]", "args[5]"})})
+    assert [seen.fields for seen in events(batches(replay), known)] == [
+        {"id": 202, "args[0]": 2**64 - 100, "args[5]": 10}
+    ]
 
 
 def test_forms_may_be_mixed(tmp_path: Path) -> None:

@@ -77,11 +77,11 @@ def test_command_of_a_wrong_length(length: int) -> None:
 
 def test_an_event_names_fields_in_any_order() -> None:
     event = parse_event(
-        b" state = 0x10 pid=-017 comm='ab' name=\"x y\"wide=0xffffffffffffffff\n", POINT
+        b" state = 0x10 pid=-017 comm='ab' name=\"x y\" many[1]=7 wide=0xffffffffffffffff\n", POINT
     )
     assert event.values == {
-        "comm": b"ab", "pid": -15, "state": 16, "small": 0, "name": b"x y", "many": 0,
-        "wide": 2**64 - 1,
+        "comm": b"ab", "pid": -15, "state": 16, "small": 0, "name": b"x y",
+        "many[0]": 0, "many[1]": 7, "many[2]": 0, "wide": 2**64 - 1,
     }  # fmt: skip
     assert event.common == {"common_cpu": 0, "common_pid": 0}
 
@@ -123,7 +123,7 @@ def test_common_fields_say_where_it_happens() -> None:
         (b"wide=18446744073709551616", "outside 0.."),
         (b"pid='1'", "is a number, not a string"),
         (b"comm=1", "is a string and wants quotes"),
-        (b"many=1", "is an array"),
+        (b"many=1", "has no field .many."),
         (b"common_cpu=8192", "outside 0..8191"),
         (b"common_pid=-1", "outside 0..4194303"),
         (b"name='" + b"x" * 256 + b"'", "255 bytes at most"),

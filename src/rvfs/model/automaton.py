@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rvfs.errors import InvalidInput
+from rvfs.model.timing import Timing
 
 #: In a table: the model does not allow this event in this state.
 INVALID = -1
@@ -15,13 +16,17 @@ INVALID = -1
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """``table[state][event]`` is the index of the next state, or :data:`INVALID`."""
+    """``table[state][event]`` is the index of the next state, or :data:`INVALID`.
+
+    A hybrid automaton has ``timing`` beside.
+    """
 
     name: str
     states: tuple[str, ...]
     events: tuple[str, ...]
     table: tuple[tuple[int, ...], ...]
     final: frozenset[str]
+    timing: Timing | None = None
 
     @property
     def initial(self) -> str:
@@ -40,6 +45,7 @@ def automaton(
     *,
     states: Iterable[str] = (),
     final: Iterable[str] = (),
+    timing: Timing | None = None,
 ) -> Automaton:
     """Build one from ``(state, event, next state)``; ``states`` may name some that have no edge.
 
@@ -60,4 +66,4 @@ def automaton(
     table = tuple(
         tuple(index[edges[s, e]] if (s, e) in edges else INVALID for e in events) for s in ordered
     )
-    return Automaton(name, ordered, events, table, frozenset(final) or frozenset({initial}))
+    return Automaton(name, ordered, events, table, frozenset(final) or frozenset({initial}), timing)

@@ -16,10 +16,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
-from rvfs.model.automaton import Automaton
-from rvfs.model.dot import DotModel, parse_dot
-from rvfs.monitor import Monitor
+from rvfs.model.dot import parse_dot
+from rvfs.model.rule import Rule
+from rvfs.model.text import ModelText
+from rvfs.monitor import Model, Monitor
 from rvfs.monitors.bindings import Bindings, read_bindings
+from rvfs.monitors.fitting import doubts, monitor_of
 from rvfs.tracepoint import Vocabulary, catalogue
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ SHIPPED = ("wip", "wwnr", "sched")
 #: Entry points of this group load to a folder of monitor folders.
 PLUGIN_GROUP = "rvfs.monitors"
 #: What a model file may be, and what reads it.
-READERS: Mapping[str, Callable[..., DotModel]] = {".dot": parse_dot, ".gv": parse_dot}
+READERS: Mapping[str, Callable[..., ModelText[Model]]] = {".dot": parse_dot, ".gv": parse_dot}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,9 @@ def load_monitor(folder: Traversable, vocabulary: Vocabulary | None = None) -> L
     return _join(_parse(folder / models[0]), bindings, vocabulary)
 
 
-def _join(model: DotModel, bindings: Bindings, vocabulary: Vocabulary) -> Loaded:
-    monitor = bindings.monitor(model.automaton.name, model.automaton, vocabulary)
-    return Loaded(monitor, (), (*model.warnings, *bindings.warnings(vocabulary)))
+def _join(model: ModelText[Model], bindings: Bindings, vocabulary: Vocabulary) -> Loaded:
+    monitor = monitor_of(model.model.name, model.model, bindings, vocabulary)
+    return Loaded(monitor, (), (*model.warnings, *doubts(bindings, model.model, vocabulary)))
 
 
 def _container(
@@ -148,7 +150,7 @@ def _container(
     for name in sorted(set(_folders(folder)) ^ set(names)):
         problem = "is not among the children" if name not in names else "is no folder here"
         sheet.fault(f"{name} {problem}", "children")
-    monitor = bindings.monitor(folder.name, None, vocabulary)
+    monitor = monitor_of(folder.name, None, bindings, vocabulary)
     children = tuple(load_monitor(folder / name, vocabulary) for name in names)
     for child in children:
         if child.monitor.is_container:
@@ -157,7 +159,7 @@ def _container(
     return Loaded(monitor, children)
 
 
-def load_model(path: Path) -> DotModel:
+def load_model(path: Path) -> ModelText[Model]:
     """A lone model file. Raises :class:`ModelError`."""
     if not _is_model(path.name):
         raise ModelError(f"not a model file; expected {' or '.join(READERS)}", file=str(path))
@@ -186,13 +188,14 @@ def load_model_file(path: Path) -> Monitor:
     the shipped monitor of the same name. Raises :class:`ModelError`.
     """
     loaded = load_beside(path)
-    return loaded.monitor if loaded else _with_shipped_bindings(path, load_model(path).automaton)
+    return loaded.monitor if loaded else _with_shipped_bindings(path, load_model(path).model)
 
 
-def _with_shipped_bindings(path: Path, model: Automaton) -> Monitor:
+def _with_shipped_bindings(path: Path, model: Model) -> Monitor:
+    kind, names = ("set", model.atoms) if isinstance(model, Rule) else ("event", model.events)
     expected = (
         f"expected {path.with_suffix('.toml')} with a description, a scope and an [[on]] table "
-        f"(tracepoint, event) for each of: {', '.join(model.events)}"
+        f"(tracepoint, {kind}) for each of: {', '.join(names)}"
     )
     try:
         monitor = shipped_monitor(model.name).monitor
@@ -217,7 +220,7 @@ def _is_model(name: str) -> bool:
     return PurePath(name).suffix in READERS
 
 
-def _parse(path: Traversable) -> DotModel:
+def _parse(path: Traversable) -> ModelText[Model]:
     stem, suffix = PurePath(path.name).stem, PurePath(path.name).suffix
     return READERS[suffix](_text(path), file=str(path), name=stem)
 

@@ -19,9 +19,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput
 from rvfs.event import Column
-from rvfs.tracepoint import CODECS, Codec, Field, Tracepoint
+from rvfs.tracepoint import Field, Tracepoint
 
 PLUGIN_TEMPLATES: Mapping[str, str] = {
     "sched:sched_switch": (
@@ -74,7 +75,7 @@ class BodyReader:
 
     def __init__(self, tracepoint: Tracepoint, wanted: Iterable[str]):
         wanted = frozenset(wanted)
-        self._fields = [field for field in tracepoint.fields if field.name in wanted]
+        self._fields = [field for field in tracepoint.by_name.values() if field.name in wanted]
         names = [field.name for field in self._fields]
         self._forms = list(_forms(tracepoint, names)) if names else []
 
@@ -152,11 +153,8 @@ def _by_name(tracepoint: Tracepoint, names: Sequence[str]) -> _Form:
     for name in names:
         field, codec = tracepoint.by_name[name], codecs.get(name, CODECS["d"])
         value = _TEXT if field.is_string else f"{_NUMBER}|{codec.pattern}"
-        pattern += (
-            rf"(?=(?:.*?[ ,(])?{name}=({value})(?![\w.]))"
-            if not field.is_string
-            else (rf"(?=(?:.*?[ ,(])?{name}=({value}))")
-        )
+        ends = "" if field.is_string else r"(?![\w.])"
+        pattern += rf"(?=(?:.*?[ ,(])?{re.escape(name)}=({value}){ends})"
         read[name] = bytes if field.is_string else _number_reader(codec)
     return _Form(re.compile((pattern + ".*").encode()), read)
 

@@ -25,6 +25,8 @@ _DECLARATION = re.compile(
 )
 #: Sizes of a field that is one number.
 NUMBER_SIZES = (1, 2, 4, 8)
+#: Arrays of more elements are not looked into.
+MAX_ELEMENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +57,33 @@ def parse_fields(text: str) -> tuple[list[Field], frozenset[str]]:
         if parts["dynamic"] == "__rel_loc ":
             relative.add(parts["name"])
         size = int(match["size"])
-        signed, length = match["signed"] == "1", _length(parts["array"], size)
         kind, place, dynamic = parts["type"].strip(), int(match["offset"]), bool(parts["dynamic"])
+        signed, length = match["signed"] == "1", _length(parts["array"], kind, size)
         fields.append(Field(parts["name"], kind, place, size, signed, length, dynamic))
     return fields, frozenset(relative)
 
 
-def _length(array: str | None, size: int) -> int:
-    """``[16]`` → 16; a symbolic length (``[TASK_COMM_LEN]``, older kernels) → the size."""
+def _length(array: str | None, kind: str, size: int) -> int:
+    """``[16]`` → 16; a symbolic length (``[TASK_COMM_LEN]``, older kernels) of a text is its
+    size, of anything else not known: -1."""
     if array is None:
         return 0
     digits = array[1:-1]
-    return int(digits) if digits.isdecimal() and len(digits) < 10 else size
+    if digits.isdecimal() and len(digits) < 10:
+        return int(digits)
+    return size if kind.removeprefix("const ") == "char" else -1
 
 
 def readable(field: Field) -> bool:
-    """Whether the field can be a column: a number or a text; not a struct, not an array."""
+    """Whether the field is a text, a number or a short array of numbers; a struct is not."""
     if field.is_string:
         return field.size == 4 if field.dynamic else field.size > 0
-    return not field.count and field.size in NUMBER_SIZES
+    count = field.count or 1
+    return count <= MAX_ELEMENTS and field.size % count == 0 and field.size // count in NUMBER_SIZES
+
+
+def _is_number(field: Field) -> bool:
+    return not field.count and not field.dynamic and field.size in NUMBER_SIZES
 
 
 def parse_format(text: str, system: str) -> EventFormat:
@@ -88,9 +98,9 @@ def parse_format(text: str, system: str) -> EventFormat:
     fields, relative = parse_fields(text.partition("\nprint fmt:")[0])
     common = {field.name: field for field in fields if field.name.startswith("common_")}
     kind, pid = common.get("common_type"), common.get("common_pid")
-    if kind is None or not readable(kind) or kind.offset + kind.size > 4:
+    if kind is None or not _is_number(kind) or kind.offset + kind.size > 4:
         raise InvalidInput(f"the format of {system}:{name[1]} has no common_type")
-    if pid is not None and not readable(pid):
+    if pid is not None and not _is_number(pid):
         raise InvalidInput(f"the format of {system}:{name[1]} has an impossible common_pid")
     own = tuple(f for f in fields if f.name not in common and readable(f))
     tracepoint = Tracepoint(system, name[1], own, default_template(own))
