@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rvfs.model.ltl import LtlModel, parse_ltl
+from rvfs.model.ltl import parse_ltl
 from rvfs.model.rule import Rule, abbreviate
+from rvfs.model.text import ModelText
 from tests.model.ltl_oracle import text
 from tests.model.test_ltl_semantics import formulas, valuations
 
 
 def read(*lines: str) -> Rule:
-    return model(*lines).rule
+    return model(*lines).model
 
 
-def model(*lines: str) -> LtlModel:
+def model(*lines: str) -> ModelText[Rule]:
     return parse_ltl("\n".join(lines), file="dir/r.ltl")
 
 
@@ -87,7 +88,7 @@ def test_the_text_keeps_the_definitions_that_are_used_in_the_order_of_use() -> N
 
 def test_a_rule_is_called_as_its_file_unless_a_name_is_given() -> None:
     assert read("RULE = A").name == "r"
-    assert parse_ltl("RULE = A", file="r.ltl", name="other").rule.name == "other"
+    assert parse_ltl("RULE = A", file="r.ltl", name="other").model.name == "other"
 
 
 def test_atoms_are_sorted_and_each_is_there_even_if_it_decides_nothing() -> None:
@@ -175,7 +176,7 @@ def test_numbers_do_not_depend_on_the_order_of_hashes() -> None:
     script = (
         "from rvfs.model.ltl import parse_ltl\n"
         "print(parse_ltl('RULE = X and Y or Z\\nX = always (A imply (B until C))\\n"
-        "Y = always (C imply next (D until A))\\nZ = (eventually always E) and F', file='r'))"
+        "Y = always (C imply next (D until A))\\nZ = (eventually always E) and F', file='r').model)"
     )
     texts = {
         subprocess.run(

@@ -54,6 +54,7 @@ MEANING = {
         "2:1: X is defined already, in line 1"],
     "A = B\n RULE = A and not B": [f"2:2: {CONTRADICTION}"],
     "RULE = always (A and eventually not A)": [f"1:1: {CONTRADICTION}"],
+    "# rvfs: precedense\nRULE = A": ["1:1: expected # rvfs: precedence, found # rvfs: precedense"],
     "RULE = A\n # rvfs: precedence": ["2:2: # rvfs: precedence must stand before the first "
         "definition"],
     "RULE = " + " and ".join(f"A{i}" for i in range(65)): ["1:510: 65 atoms; a rule may have 64"],
@@ -106,7 +107,7 @@ def test_what_is_nested_too_deeply_is_refused(formula: str) -> None:
 
 
 def test_parentheses_alone_are_no_depth() -> None:
-    assert parse_ltl("RULE = " + "(" * 9_000 + "A" + ")" * 9_000, file="r").rule.atoms == ("A",)
+    assert parse_ltl("RULE = " + "(" * 9_000 + "A" + ")" * 9_000, file="r").model.atoms == ("A",)
 
 
 def test_a_text_that_is_too_long_is_refused() -> None:

@@ -117,7 +117,7 @@ def step_name(before: bool, after: bool) -> str:
     return "start" if after else "idle"
 
 
-RULES = {name: parse_ltl(text, file=name).rule for name, (text, *_) in AUTOMATA.items()}
+RULES = {name: parse_ltl(text, file=name).model for name, (text, *_) in AUTOMATA.items()}
 #: Asleep and running atoms often enough for the rules to bite.
 OFTEN = {"RT", "SLEEP", "USER_THREAD"}
 

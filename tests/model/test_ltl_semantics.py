@@ -29,7 +29,7 @@ traces = st.lists(valuations, min_size=1, max_size=8)
 
 
 def read(formula: Formula) -> Rule:
-    return parse_ltl(f"RULE = {text(formula)}", file="r.ltl").rule
+    return parse_ltl(f"RULE = {text(formula)}", file="r.ltl").model
 
 
 def violation(rule: Rule, trace: Sequence[Valuation]) -> int | None:

@@ -34,45 +34,40 @@ from rvfs.model.ltl_formula import Formulas
 from rvfs.model.ltl_syntax import Definition, Term, Token, parse_definitions, term_text
 from rvfs.model.ltl_table import Table, build
 from rvfs.model.rule import MAX_ATOMS, Rule, Unfit, abbreviate
+from rvfs.model.text import ModelText
 
 SPECIFICATION = "RULE"
 #: Elementary steps of the compilation, about a microsecond each; what takes more is refused.
 MAX_STEPS = 400_000
 
 _HEAD = re.compile(r"(?:\s|#[^\n]*)*+")
-_DIRECTIVE = re.compile(r"#[ \t]*rvfs:[ \t]*(\S+)[ \t\r]*$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"#[ \t]*rvfs:[ \t]*(.*)")
 _PRECEDENCE = "precedence"
 
 
-@dataclass(frozen=True, slots=True)
-class LtlModel:
-    """What an LTL text holds. ``warnings`` are ``FILE:LINE:COLUMN: warning: what``."""
-
-    rule: Rule
-    warnings: tuple[str, ...] = ()
-
-
-def parse_ltl(text: str, *, file: str, name: str | None = None) -> LtlModel:
+def parse_ltl(text: str, *, file: str, name: str | None = None) -> ModelText[Rule]:
     """Read a rule; without a name it is called as the file is, less its suffix.
 
     Raises :class:`ModelError` for the first fault of the text; ``also`` has the others. A
     rule that nothing satisfies is a fault, as is one whose table would be too large.
     """
-    precedence = _has_precedence(text, file)
-    definitions = parse_definitions(text, file=file, precedence=precedence)
+    definitions = parse_definitions(text, file=file, precedence=_has_precedence(text, file))
     return _Reading(file, definitions).result(name or Path(file).stem)
 
 
 def _has_precedence(text: str, file: str) -> bool:
     head = _HEAD.match(text)
-    end = head.end() if head else 0
-    found = [m for m in _DIRECTIVE.finditer(text) if m[1] == _PRECEDENCE]
+    found = list(_DIRECTIVE.finditer(text))
     for match in found:
-        if match.start() >= end:
-            line = text.count("\n", 0, match.start()) + 1
-            column = match.start() - text.rfind("\n", 0, match.start())
+        if match[1].strip() != _PRECEDENCE:
+            message = f"expected # rvfs: {_PRECEDENCE}, found {match[0].strip()}"
+        elif head and match.start() >= head.end():
             message = f"{match[0].strip()} must stand before the first definition"
-            raise ModelError(message, file=file, line=line, column=column)
+        else:
+            continue
+        line = text.count("\n", 0, match.start()) + 1
+        column = match.start() - text.rfind("\n", 0, match.start())
+        raise ModelError(message, file=file, line=line, column=column)
     return bool(found)
 
 
@@ -89,7 +84,7 @@ class _Reading:
         line, column = (token.line or 0, token.column or 0) if token else (0, 0)
         self.faults.append(ModelError(message, file=self.file, line=line, column=column))
 
-    def result(self, name: str) -> LtlModel:
+    def result(self, name: str) -> ModelText[Rule]:
         for definition in self.definitions:
             self._define(definition)
         if SPECIFICATION not in self.by_name:
@@ -101,7 +96,7 @@ class _Reading:
         table = self._table(used, atoms)
         text = "".join(f"{d.name} = {term_text(d.term)}\n" for d in used)
         rule = Rule(name, text, atoms, abbreviate(atoms), *table)
-        return LtlModel(rule, tuple(self._warnings(used, rule)))
+        return ModelText(rule, tuple(self._warnings(used, rule)))
 
     def _define(self, definition: Definition) -> None:
         first = self.by_name.setdefault(definition.name, definition)
