@@ -112,7 +112,7 @@ def test_the_folder_of_a_monitor_may_be_the_current_one(
 
 
 def test_what_is_neither_file_nor_monitor_is_refused(rvfs: Say) -> None:
-    expected = "lamp: expected a .dot or .gv file, a folder or a shipped monitor"
+    expected = "lamp: expected a .dot, .gv or .ltl file, a folder or a shipped monitor"
     assert rvfs("model", "check", "lamp") == (2, "", f"{expected}\n")
     with pytest.raises(InvalidInput, match=expected):
         rvfs("model", "show", "lamp")
@@ -152,7 +152,7 @@ def test_show_draws_frames_on_a_terminal(rvfs: Say, monkeypatch: pytest.MonkeyPa
 def test_dot_is_read_back_as_the_same_model(rvfs: Say) -> None:
     status, out, err = rvfs("model", "dot", "sched:sssw")
     assert (status, err) == (0, "")
-    assert parse_dot(out, file="sssw.dot").automaton == shipped_monitor("sssw").monitor.model
+    assert parse_dot(out, file="sssw.dot").model == shipped_monitor("sssw").monitor.model
 
 
 def test_a_container_has_no_dot(rvfs: Say) -> None:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rvfs.model.automaton import Automaton, automaton
-from rvfs.model.dot import parse_dot, to_dot
+from rvfs.model.canonical import to_dot
+from rvfs.model.dot import parse_dot
 
 LINE_FORM = r"""
 digraph state_automaton {
@@ -50,7 +51,7 @@ IDLE_BUSY = Automaton(
 
 
 def read(text: str) -> Automaton:
-    return parse_dot(text, file="dir/m.dot").automaton
+    return parse_dot(text, file="dir/m.dot").model
 
 
 def graph(*statements: str) -> str:
@@ -69,7 +70,7 @@ def test_the_grammar_form_is_read_as_the_same_model() -> None:
 
 def test_a_model_is_called_as_its_file_unless_a_name_is_given() -> None:
     assert read(LINE_FORM).name == "m"
-    assert parse_dot(LINE_FORM, file="m.dot", name="other").automaton.name == "other"
+    assert parse_dot(LINE_FORM, file="m.dot", name="other").model.name == "other"
 
 
 def test_the_initial_state_comes_first_and_the_others_sorted() -> None:
@@ -138,7 +139,7 @@ def test_a_dead_end_is_a_warning_with_its_place() -> None:
     assert model.warnings == (
         "m.dot:3:3: warning: state c is a dead end: every event there is a violation",
     )
-    assert model.automaton.next_state("b", "f") == "c"
+    assert model.model.next_state("b", "f") == "c"
 
 
 def test_windows_line_ends_change_nothing() -> None:
