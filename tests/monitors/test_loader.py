@@ -8,6 +8,7 @@ import pytest
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.monitor import Entry, Scope
 from rvfs.monitors import (
+    LANGUAGES,
     available,
     from_folder,
     load_model_file,
@@ -153,7 +154,7 @@ FAULTY_SHEETS = {
     with_line(11, 'cpu = "prev_comm"'): [
         "lamp.toml:11:1: field prev_comm of sched:sched_switch is a text, not a number"
     ],
-    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: a cpu monitor has no instance per task"],
+    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: scope cpu has no instance per task"],
     with_line(12, 'event = "sideways"'): [
         "lamp.toml:12:1: the model has no event 'sideways' (it has: down, up)"
     ],
@@ -191,20 +192,20 @@ def test_a_faulty_model_is_named(tmp_path: Path) -> None:
 def test_a_model_file_must_be_there_and_alone(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.gv").write_text(MODEL)
-    place = str(folder)
-    assert faults_of(folder) == [
-        f"{place}: expected one model file, lamp.dot, found lamp.dot, lamp.gv"
-    ]
+    expected = f"{folder}: expected one model file, {' or '.join(f'lamp{s}' for s in LANGUAGES)}"
+    assert faults_of(folder) == [f"{expected}, found lamp.dot, lamp.gv"]
     (folder / "lamp.gv").unlink()
     (folder / "lamp.dot").rename(folder / "other.dot")
-    assert faults_of(folder) == [f"{place}: expected one model file, lamp.dot, found other.dot"]
+    assert faults_of(folder) == [f"{expected}, found other.dot"]
     (folder / "other.dot").unlink()
-    assert faults_of(folder) == [f"{place}: expected one model file, lamp.dot, found none"]
+    assert faults_of(folder) == [f"{expected}, found none"]
 
 
-def test_the_sheet_must_be_there(tmp_path: Path) -> None:
+def test_bindings_must_be_there(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.toml").unlink()
+    assert faults_of(folder) == ["lamp.dot: it carries no bindings, and there is no lamp.toml"]
+    (folder / "lamp.dot").unlink()
     assert faults_of(folder) == ["lamp.toml: No such file or directory"]
 
 
@@ -420,7 +421,9 @@ def test_a_lone_model_without_bindings_says_what_to_write(
 
 
 def test_a_lone_model_is_a_model_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"lamp.txt: not a model file; expected .dot or .gv"):
+    with pytest.raises(
+        ModelError, match=r"lamp.txt: not a model file; expected .dot or .gv or .ltl"
+    ):
         load_model_file(tmp_path / "lamp.txt")
     with pytest.raises(ModelError, match=r"lamp.dot: No such file or directory"):
         load_model_file(tmp_path / "lamp.dot")
