@@ -1,12 +1,19 @@
 """Builds the compiled stepper. Everything else about the package is in pyproject.toml.
 
-``_step.py`` is plain Python and its own interpreted twin (``RVFS_PURE=1``); ``_step.pxd``
-beside it gives the types. Without a C compiler the build fails, as pyfuse3's does.
+Each file is plain Python and its own interpreted twin (``RVFS_PURE=1``); the ``.pxd`` beside
+it gives the types. Without a C compiler the build fails, as pyfuse3's does.
 """
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-STEPPER = Extension("rvfs._stepper._step", ["src/rvfs/_stepper/_step.py"])
+COMPILED = ("_stepper/_select", "_stepper/_step", "_stepper/_timed", "_stepper/_rule")
+#: Sums of 64 bits wrap around, as the interpreted twin has them do.
+FLAGS = ["-O3", "-fwrapv"]
 
-setup(ext_modules=cythonize([STEPPER], build_dir="build/cython", language_level=3))
+EXTENSIONS = [
+    Extension(f"rvfs.{path.replace('/', '.')}", [f"src/rvfs/{path}.py"], extra_compile_args=FLAGS)
+    for path in COMPILED
+]
+
+setup(ext_modules=cythonize(EXTENSIONS, build_dir="build/cython", language_level=3))

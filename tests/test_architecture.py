@@ -18,7 +18,8 @@ SOURCE = REPOSITORY / "src"
 
 #: Lowest first: a file imports from its own room and from those above it in this list.
 ROOMS = (
-    "errors", "tracepoint", "event", "_stepper", "model", "monitor", "program", "engine",
+    "errors", "tracepoint", "event", "_stepper", "model", "monitor", "select", "program",
+    "clockwork", "running", "engine",
     "hwbp", "monitors", "reactors", "source", "trace", "task_slots", "registry", "pump", "logbook",
     "files", "hwbp_files", "readers", "pipe", "tree", "machine", "inodes", "handles", "fs",
     "daemon", "testing", "cli", "__main__",
