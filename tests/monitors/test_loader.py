@@ -8,6 +8,7 @@ import pytest
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.monitor import Entry, Scope
 from rvfs.monitors import (
+    LANGUAGES,
     available,
     from_folder,
     load_model_file,
@@ -104,7 +105,7 @@ FAULTY_SHEETS = {
     'description = "d"\nscope = ?\n': ["lamp.toml:2:9: Invalid value"],
     "": [
         "lamp.toml: 'description' is missing: one line on what the monitor checks",
-        "lamp.toml: 'scope' is missing: one of global, cpu, task",
+        "lamp.toml: 'scope' is missing: one of global, cpu, task, object",
     ],
     with_line(1, 'description = "a\\nb"'): [
         "lamp.toml:1:1: the description wants to be one line"
@@ -112,25 +113,29 @@ FAULTY_SHEETS = {
     with_line(1, "description = 3"): [
         "lamp.toml:1:1: description wants a text in quotes, not 3"
     ],
-    with_line(2, 'scope = "object"'): [
-        "lamp.toml:2:1: scope wants one of global, cpu, task, not 'object'"
+    with_line(2, 'scope = "thread"'): [
+        "lamp.toml:2:1: scope wants one of global, cpu, task, object, not 'thread'"
     ],
     with_line(3, 'color = "red"'): [
-        "lamp.toml:3:1: unknown key 'color' (known: description, scope, children, on)"
+        "lamp.toml:3:1: unknown key 'color' (known: description, scope, children, params, "
+        "constants, values, init, on)"
     ],
     with_line(7, '  entry = "begin"'): [
-        "lamp.toml:7:3: entry wants one of handle, start, start_run, not 'begin'"
+        "lamp.toml:7:3: entry wants one of handle, start, start_run, reset, not 'begin'"
     ],
     with_line(7, "entry = true"): [
         "lamp.toml:7:1: entry wants a text in quotes, not True"
     ],
     with_line(10): ["lamp.toml:9:1: 'tracepoint' is missing: system:name, as in events/"],
-    with_line(12): ["lamp.toml:9:1: 'event' is missing: an event of the model"],
+    with_line(12): [
+        "lamp.toml:9:1: 'event' is missing: an event of the model (of a rule: set, update, pulse)"
+    ],
     with_line(10, 'tracepoint = "sched_switch"'): [
         "lamp.toml:10:1: tracepoint wants system:name, not 'sched_switch'"
     ],
     with_line(11, 'where = "x"'): [
-        "lamp.toml:11:1: unknown key 'where' (known: tracepoint, event, entry, task, cpu, when)"
+        "lamp.toml:11:1: unknown key 'where' (known: tracepoint, event, entry, task, cpu, "
+        "id, when, env, set, update, pulse)"
     ],
     with_line(11, 'when = "prev_state = 0"'): [
         "lamp.toml:11:1: cannot read the condition 'prev_state = 0' at column 12: "
@@ -149,7 +154,7 @@ FAULTY_SHEETS = {
     with_line(11, 'cpu = "prev_comm"'): [
         "lamp.toml:11:1: field prev_comm of sched:sched_switch is a text, not a number"
     ],
-    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: a cpu monitor has no instance per task"],
+    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: scope cpu has no instance per task"],
     with_line(12, 'event = "sideways"'): [
         "lamp.toml:12:1: the model has no event 'sideways' (it has: down, up)"
     ],
@@ -157,12 +162,12 @@ FAULTY_SHEETS = {
         "lamp.toml:1:1: expected [[on]] tables", "lamp.toml:1:1: on wants a list, not 3",
     ],
     with_line(1, 'description = """', "[[on]]", '"""').replace('"start"', '"x"'): [
-        "lamp.toml: entry wants one of handle, start, start_run, not 'x'",
+        "lamp.toml: entry wants one of handle, start, start_run, reset, not 'x'",
         "lamp.toml:1:1: the description wants to be one line",
     ],
     # where a table cannot be told apart for sure, no line is named
     'description = "d"\nscope = "cpu"\non = [{ tracepoint = "a:b", event = "e", entry = "x" }]': [
-        "lamp.toml: entry wants one of handle, start, start_run, not 'x'"
+        "lamp.toml: entry wants one of handle, start, start_run, reset, not 'x'"
     ],
 }  # fmt: skip
 
@@ -187,20 +192,20 @@ def test_a_faulty_model_is_named(tmp_path: Path) -> None:
 def test_a_model_file_must_be_there_and_alone(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.gv").write_text(MODEL)
-    place = str(folder)
-    assert faults_of(folder) == [
-        f"{place}: expected one model file, lamp.dot, found lamp.dot, lamp.gv"
-    ]
+    expected = f"{folder}: expected one model file, {' or '.join(f'lamp{s}' for s in LANGUAGES)}"
+    assert faults_of(folder) == [f"{expected}, found lamp.dot, lamp.gv"]
     (folder / "lamp.gv").unlink()
     (folder / "lamp.dot").rename(folder / "other.dot")
-    assert faults_of(folder) == [f"{place}: expected one model file, lamp.dot, found other.dot"]
+    assert faults_of(folder) == [f"{expected}, found other.dot"]
     (folder / "other.dot").unlink()
-    assert faults_of(folder) == [f"{place}: expected one model file, lamp.dot, found none"]
+    assert faults_of(folder) == [f"{expected}, found none"]
 
 
-def test_the_sheet_must_be_there(tmp_path: Path) -> None:
+def test_bindings_must_be_there(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.toml").unlink()
+    assert faults_of(folder) == ["lamp.dot: it carries no bindings, and there is no lamp.toml"]
+    (folder / "lamp.dot").unlink()
     assert faults_of(folder) == ["lamp.toml: No such file or directory"]
 
 
