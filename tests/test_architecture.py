@@ -20,8 +20,8 @@ SOURCE = REPOSITORY / "src"
 ROOMS = (
     "errors", "codec", "tracepoint", "event", "_stepper", "model", "monitor", "select", "program",
     "clockwork", "running", "engine", "hwbp", "monitors", "reactors", "source", "judging",
-    "trace", "task_slots", "registry", "pump", "logbook", "files", "hwbp_files", "readers", "pipe", "tree", "machine", "inodes", "handles",
-    "fs", "daemon", "testing", "cli", "__main__",
+    "trace", "task_slots", "registry", "pump", "logbook", "files", "hwbp_files", "readers", "pipe",
+    "tree", "machine", "inodes", "handles", "fs", "daemon", "testing", "cli", "__main__",
 )  # fmt: skip
 #: What waits, and so knows trio; everywhere else below ``fs`` a function runs to its end.
 RIM = {"source", "pump", "pipe", "handles", "fs", "daemon"}

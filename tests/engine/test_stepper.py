@@ -1,5 +1,6 @@
 """The twins of the native code: which one is taken. What they do is compared by test_engine."""
 
+import os
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ def test_rvfs_pure_chooses_the_twin(pure: str) -> None:
         pytest.skip("RVFS_PURE is set: this run does without the compiled stepper")
     code = "from rvfs import _stepper; print(_stepper.chosen.compiled)"
     found = subprocess.run(
-        [sys.executable, "-c", code], env={"RVFS_PURE": pure}, capture_output=True, text=True,
-        check=True,
+        [sys.executable, "-c", code], env={**os.environ, "RVFS_PURE": pure},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert found.stdout.strip() == str(compiled)

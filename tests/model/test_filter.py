@@ -46,7 +46,7 @@ HOLDS = {
     "  state\n==\t1 ": [1],
     "state < prio": [0, 1, 4],
     "state == args[1]": [1, 3],
-    "args[1] & prio": [],
+    "args[1] & prio": [1],
 }  # fmt: skip
 
 
