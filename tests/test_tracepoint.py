@@ -1,21 +1,16 @@
 """Tracepoints: layout, text both ways, format files, the vocabulary."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rvfs.codec import PREEMPTED, TASK_STATES, task_state_text, task_state_value
 from rvfs.errors import InvalidInput, UnknownName
-from rvfs.tracepoint import (
-    PREEMPTED,
-    TASK_STATES,
-    Tracepoint,
-    Vocabulary,
-    catalogue,
-    task_state_text,
-    task_state_value,
-)
+from rvfs.source.format_file import parse_fields
+from rvfs.tracepoint import Field, Tracepoint, Vocabulary, catalogue
 
 CATALOGUE = {t.full_name: t for t in catalogue()}
 SWITCH = CATALOGUE["sched:sched_switch"]
@@ -33,6 +28,24 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     ("signal:signal_deliver",
      {"sig": 17, "errno": 0, "code": 1, "sa_handler": 0x55E8C1A5CDC0, "sa_flags": 0x4000000},
      "sig=17 errno=0 code=1 sa_handler=55e8c1a5cdc0 sa_flags=4000000"),
+    ("raw_syscalls:sys_exit", {"id": 262, "ret": -2}, "NR 262 = -2"),
+    ("exceptions:page_fault_user",
+     {"address": 0x5582ED5FB680, "ip": 0x5582E519157D, "error_code": 7},
+     "address=0x5582ed5fb680 ip=0x5582e519157d error_code=0x7"),
+    ("lock:contention_begin", {"lock_addr": 0xFFFF88810A2B3C40, "flags": 8},
+     "ffff88810a2b3c40 (flags=RT)"),
+    ("lock:contention_begin", {"lock_addr": 0xABC, "flags": 5},
+     "0000000000000abc (flags=SPIN|WRITE)"),
+    ("lock:contention_begin", {"lock_addr": 0, "flags": 0}, "0000000000000000 (flags=)"),
+    ("lock:contention_begin", {"lock_addr": 0, "flags": 0x148},
+     "0000000000000000 (flags=RT|0x140)"),
+    ("lock:contention_end", {"lock_addr": 0xABC, "ret": -4}, "0000000000000abc (ret=-4)"),
+    ("task:task_newtask",
+     {"pid": 3, "comm": b"sh", "clone_flags": 0x1200011, "oom_score_adj": -1000},
+     "pid=3 comm=sh clone_flags=1200011 oom_score_adj=-1000"),
+    ("sched:sched_pi_setprio", {"comm": b"x", "pid": 3, "oldprio": 120, "newprio": 49},
+     "comm=x pid=3 oldprio=120 newprio=49"),
+    ("irq:softirq_entry", {"vec": 9}, "vec=9 [action=RCU]"),
 ]  # fmt: skip
 
 
@@ -84,10 +97,38 @@ def test_fields_lie_as_a_c_compiler_lays_them() -> None:
     ]
 
 
-SYS_ENTER = Tracepoint.declare(
-    "raw_syscalls", "sys_enter", ["long id", "unsigned long args[6]"],
-    "NR {id} (" + ", ".join(f"{{args[{i}]:x}}" for i in range(6)) + ")",
-)  # fmt: skip
+def test_a_symbol_of_the_kernel_is_no_address() -> None:
+    """What ``%ps`` names cannot be read back; the event is there all the same."""
+    match = CATALOGUE["exceptions:page_fault_kernel"].pattern.fullmatch(
+        "address=0x7f00 ip=copy_user_generic error_code=0x2"
+    )
+    assert match is not None
+    slots = CATALOGUE["exceptions:page_fault_kernel"].slots
+    values = [codec.from_text(text) for (_, codec), text in zip(slots, match.groups(), strict=True)]
+    assert values == [0x7F00, 0, 2]
+
+
+EVENTS = Path("/sys/kernel/tracing/events")
+HERE = [name for name in CATALOGUE if (EVENTS / name.replace(":", "/") / "format").exists()]
+
+
+@pytest.mark.skipif(not HERE, reason="no tracefs to be read here")
+def test_the_fields_are_those_of_the_running_kernel() -> None:
+    """Newer kernels add fields at the end, and store texts in other ways."""
+    for name in HERE:
+        text = (EVENTS / name.replace(":", "/") / "format").read_text()
+        theirs, _ = parse_fields(text.partition("\n\n")[2].partition("\nprint fmt:")[0])
+        ours = [_shape(field) for field in CATALOGUE[name].fields]
+        assert ours == [_shape(field) for field in theirs[: len(ours)]], name
+
+
+def _shape(field: Field) -> tuple[object, ...]:
+    if field.is_string:
+        return field.name, "text"
+    return field.name, field.type, field.size, field.signed, field.count
+
+
+SYS_ENTER = CATALOGUE["raw_syscalls:sys_enter"]
 
 
 def test_an_array_of_numbers_is_a_column_per_element() -> None:

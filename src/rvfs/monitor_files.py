@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rvfs.files import Directory, File, Listing, Node, command, document, flag, text
+from rvfs.model.canonical import canonical
 from rvfs.registered import Registered
 from rvfs.registry import Registry
-from rvfs.workshop import Workshop, canonical
+from rvfs.workshop import Workshop
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ def _model(kit: Kit, one: Registered, path: str) -> File:
     def put(data: bytes) -> None:
         kit.workshop.write_model(one, data)
 
-    return document(path, lambda: canonical(one.form.model), put, owner=one)
+    def show() -> str:
+        return canonical(one.form.model) if one.form.model else ""
+
+    return document(path, show, put, owner=one)
 
 
 def _bindings(kit: Kit, one: Registered, path: str) -> File:

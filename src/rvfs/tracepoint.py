@@ -3,7 +3,7 @@
 A tracepoint's print template is the one description of its text. From it come the
 line in ``trace``, the ``print fmt`` of its ``format`` file and the pattern that reads
 such a line back. A template is literal text with ``{field}``, ``{field:codec}`` or
-``{field[0]:codec}`` (an element of an array); the codecs are the table :data:`CODECS`.
+``{field[0]:codec}`` (an element of an array); the codecs are a table, :mod:`rvfs.codec`.
 
 Formats follow the kernel's ``events/SYSTEM/EVENT/format`` files
 (Documentation/trace/events.rst); the catalogue of those that the shipped monitors bind
@@ -12,11 +12,12 @@ is ``tracepoints.toml`` beside this file.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 
+from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput, UnknownName
 
 #: C type as format files spell it: (bytes, signed), on a 64-bit little-endian machine.
@@ -34,6 +35,7 @@ C_TYPES: Mapping[str, tuple[int, bool]] = {
     "long": (8, True),
     "unsigned long": (8, False),
     "u64": (8, False),
+    "void *": (8, False),
 }
 
 #: The system whose tracepoints come and go: a breakpoint that opens brings one of its name.
@@ -47,75 +49,6 @@ COMMON_TEXT = (
     "\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n"
     "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n"
 )
-
-#: The letters of a task state in ``prev_state=`` (include/trace/events/sched.h).
-TASK_STATES: Mapping[str, int] = {
-    "S": 0x01, "D": 0x02, "T": 0x04, "t": 0x08, "X": 0x10, "Z": 0x20, "P": 0x40, "I": 0x80,
-}  # fmt: skip
-PREEMPTED = 0x100
-
-
-def task_state_text(value: int) -> str:
-    """``1`` → ``S``, ``0`` → ``R``, ``0x100`` (preempted) → ``R+``."""
-    letters = [letter for letter, bit in TASK_STATES.items() if value & bit]
-    return ("|".join(letters) or "R") + ("+" if value & PREEMPTED else "")
-
-
-def task_state_value(text: str) -> int:
-    """The inverse of :func:`task_state_text`. Raises :class:`InvalidInput`."""
-    value = PREEMPTED if text.endswith("+") else 0
-    for letter in text.removesuffix("+").split("|"):
-        if letter != "R":
-            if letter not in TASK_STATES:
-                raise InvalidInput(f"task state {text!r} has an unknown letter {letter!r}")
-            value |= TASK_STATES[letter]
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """How one field value is written in text: to text, its pattern, back, and in C."""
-
-    to_text: Callable[[object], str]
-    pattern: str
-    from_text: Callable[[str], object]
-    c_format: str
-    c_argument: str = "REC->{name}"
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _number(value: object) -> int:
-    return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-_STATE_FLAGS = ", ".join(f'{{ {bit:#x}, "{letter}" }}' for letter, bit in TASK_STATES.items())
-_STATE_C = (
-    f'(REC->{{name}} & 0xff) ? __print_flags(REC->{{name}} & 0xff, "|", {_STATE_FLAGS}) : "R", '
-    'REC->{name} & 0x100 ? "+" : ""'
-)
-
-CODECS: Mapping[str, Codec] = {
-    "d": Codec(lambda v: str(_number(v)), r"-?\d+", int, "%ld"),
-    "03d": Codec(lambda v: f"{_number(v):03d}", r"-?\d+", int, "%03d"),
-    "x": Codec(lambda v: f"{_number(v):x}", r"(?:0x)?[0-9a-f]+", lambda t: int(t, 16), "%lx"),
-    "0x": Codec(lambda v: f"{_number(v):#x}", r"(?:0x)?[0-9a-f]+", lambda t: int(t, 16), "0x%lx"),
-    "s": Codec(_text, r".*?", str.encode, "%s"),
-    "str": Codec(_text, r".*?", str.encode, "%s", "__get_str({name})"),
-    "bool": Codec(
-        lambda v: "true" if v else "false", r"true|false|0|1",
-        lambda t: int(t in ("true", "1")), "%s", 'REC->{name} ? "true" : "false"',
-    ),
-    "final": Codec(
-        lambda v: " (final)" if v else "", r" \(final\)|", lambda t: int(bool(t)),
-        "%s", 'REC->{name} ? " (final)" : ""',
-    ),
-    "task_state": Codec(
-        lambda v: task_state_text(_number(v)), r"[A-Za-z|]+\+?", task_state_value, "%s%s", _STATE_C
-    ),
-}  # fmt: skip
 
 _DECLARATION = re.compile(r"^(?P<type>.*\S)\s+(?P<name>\w+)(?P<array>\[\d*\])?$")
 _SLOT = re.compile(r"\{(\w+(?:\[\d+\])?)(?::([^}]*))?\}")

@@ -22,10 +22,11 @@ from rvfs.errors import (
     UnknownName,
 )
 from rvfs.model.automaton import Automaton
-from rvfs.model.dot import parse_dot, to_dot
+from rvfs.model.dot import parse_dot
 from rvfs.model.text import ModelText
 from rvfs.monitor import Model, Monitor, check_name
 from rvfs.monitors.bindings import read_bindings
+from rvfs.monitors.fitting import doubts, monitor_of
 from rvfs.registered import Form, Registered, Texts
 from rvfs.registry import Registry
 from rvfs.state import Shelf
@@ -196,17 +197,12 @@ class Workshop:
             return Form(Monitor(item.name, bindings.description))
         if model is None:
             return Form(Monitor(item.name, bindings.description), texts, "model")
-        warnings += [*model.warnings, *bindings.warnings(self._vocabulary)]
-        return Form(bindings.monitor(item.name, model.model, self._vocabulary), texts)
+        warnings += [*model.warnings, *doubts(bindings, model.model, self._vocabulary)]
+        return Form(monitor_of(item.name, model.model, bindings, self._vocabulary), texts)
 
 
 def _read_model(text: str, item: Item) -> ModelText[Automaton]:
     return parse_dot(text, file=item.model_file, name=item.name)
-
-
-def canonical(model: Model | None) -> str:
-    """The text of what is loaded; nothing if there is nothing."""
-    return to_dot(model) if isinstance(model, Automaton) else ""
 
 
 def faults(error: RvfsError) -> str:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rvfs.model.automaton import Automaton, automaton
-from rvfs.model.dot import parse_dot, to_dot
+from rvfs.model.canonical import to_dot
+from rvfs.model.dot import parse_dot
 
 LINE_FORM = r"""
 digraph state_automaton {

@@ -68,11 +68,38 @@ MEANING = {
     "  __init_a -> a [label=e]":
         "4:3: the edge from __init_a has a label, but starting is no event",
     '  b [label="b\\nclk < 5"]':
-        "4:3: state b has the invariant 'clk < 5': hybrid automata are not supported yet",
-    '  a -> b [label="x;clk < 5"]':
-        "4:3: a -> b has the guard or reset 'x;clk < 5': hybrid automata are not supported yet",
-    '  a -> b [label="x\\ny;reset(clk)"]':
-        "4:3: a -> b has the guard or reset 'y;reset(clk)': hybrid automata are not supported yet",
+        "4:3: the invariant of state b is about clk, which no transition resets: it is no clock",
+    '  b [label="b\\nclk > 5"]':
+        "4:3: state b: the invariant 'clk > 5' is no bound on a clock; "
+        "expected clk < N, or several joined by &&",
+    '  b [label="b\\nclk < 5 || clk < 6"]':
+        "4:3: state b: the invariant 'clk < 5 || clk < 6' is no bound on a clock; "
+        "expected clk < N, or several joined by &&",
+    '  b [label="b\\nreset(clk)"]':
+        "4:3: state b: cannot read the invariant 'reset(clk)' at column 6: "
+        "expected one of == != < <= > >=, found '('",
+    '  a -> b [label="x;clk <"]':
+        "4:3: a -> b: cannot read the guard 'clk <' at column 6: "
+        "expected a name or a number, found the end",
+    '  a -> b [label="x;"]':
+        "4:3: a -> b: cannot read the guard '' at column 1: "
+        "expected a name or reset(CLOCK) or '(' or '!', found the end",
+    '  a -> b [label="x;!irq == 1"]':
+        "4:3: a -> b: cannot read the guard '!irq == 1' at column 2: "
+        "expected '(' or '!', found 'irq'",
+    '  a -> b [label="x;a == 1; b == 2"]':
+        "4:3: a -> b: the guard 'a == 1; b == 2': there are two guards; join them by && or ||",
+    '  a -> b [label="x;reset(c);reset(c)"]':
+        "4:3: a -> b: the guard 'reset(c);reset(c)': c is reset twice",
+    '  a -> b [label="x;a == 9223372036854775808"]':
+        "4:3: a -> b: the guard 'a == 9223372036854775808': "
+        "9223372036854775808 does not fit in 64 bits",
+    '  a -> b [label="go;irq == 1"]':
+        "4:3: event go from a to b has another guard or reset in line 3",
+    '  a -> b [label="x;reset(c)"]; b [label="b\\nc<1"]; b [label="b\\nc<2"]':
+        "4:52: state b has another invariant already",
+    '  a -> b [label="x y;irq == 1"]':
+        "4:3: expected the name of an event (letters, digits, _), found 'x y'",
 }  # fmt: skip
 
 

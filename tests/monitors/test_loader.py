@@ -104,7 +104,7 @@ FAULTY_SHEETS = {
     'description = "d"\nscope = ?\n': ["lamp.toml:2:9: Invalid value"],
     "": [
         "lamp.toml: 'description' is missing: one line on what the monitor checks",
-        "lamp.toml: 'scope' is missing: one of global, cpu, task",
+        "lamp.toml: 'scope' is missing: one of global, cpu, task, object",
     ],
     with_line(1, 'description = "a\\nb"'): [
         "lamp.toml:1:1: the description wants to be one line"
@@ -112,25 +112,29 @@ FAULTY_SHEETS = {
     with_line(1, "description = 3"): [
         "lamp.toml:1:1: description wants a text in quotes, not 3"
     ],
-    with_line(2, 'scope = "object"'): [
-        "lamp.toml:2:1: scope wants one of global, cpu, task, not 'object'"
+    with_line(2, 'scope = "thread"'): [
+        "lamp.toml:2:1: scope wants one of global, cpu, task, object, not 'thread'"
     ],
     with_line(3, 'color = "red"'): [
-        "lamp.toml:3:1: unknown key 'color' (known: description, scope, children, on)"
+        "lamp.toml:3:1: unknown key 'color' (known: description, scope, children, params, "
+        "constants, values, init, on)"
     ],
     with_line(7, '  entry = "begin"'): [
-        "lamp.toml:7:3: entry wants one of handle, start, start_run, not 'begin'"
+        "lamp.toml:7:3: entry wants one of handle, start, start_run, reset, not 'begin'"
     ],
     with_line(7, "entry = true"): [
         "lamp.toml:7:1: entry wants a text in quotes, not True"
     ],
     with_line(10): ["lamp.toml:9:1: 'tracepoint' is missing: system:name, as in events/"],
-    with_line(12): ["lamp.toml:9:1: 'event' is missing: an event of the model"],
+    with_line(12): [
+        "lamp.toml:9:1: 'event' is missing: an event of the model (of a rule: set, update, pulse)"
+    ],
     with_line(10, 'tracepoint = "sched_switch"'): [
         "lamp.toml:10:1: tracepoint wants system:name, not 'sched_switch'"
     ],
     with_line(11, 'where = "x"'): [
-        "lamp.toml:11:1: unknown key 'where' (known: tracepoint, event, entry, task, cpu, when)"
+        "lamp.toml:11:1: unknown key 'where' (known: tracepoint, event, entry, task, cpu, "
+        "id, when, env, set, update, pulse)"
     ],
     with_line(11, 'when = "prev_state = 0"'): [
         "lamp.toml:11:1: cannot read the condition 'prev_state = 0' at column 12: "
@@ -157,12 +161,12 @@ FAULTY_SHEETS = {
         "lamp.toml:1:1: expected [[on]] tables", "lamp.toml:1:1: on wants a list, not 3",
     ],
     with_line(1, 'description = """', "[[on]]", '"""').replace('"start"', '"x"'): [
-        "lamp.toml: entry wants one of handle, start, start_run, not 'x'",
+        "lamp.toml: entry wants one of handle, start, start_run, reset, not 'x'",
         "lamp.toml:1:1: the description wants to be one line",
     ],
     # where a table cannot be told apart for sure, no line is named
     'description = "d"\nscope = "cpu"\non = [{ tracepoint = "a:b", event = "e", entry = "x" }]': [
-        "lamp.toml: entry wants one of handle, start, start_run, not 'x'"
+        "lamp.toml: entry wants one of handle, start, start_run, reset, not 'x'"
     ],
 }  # fmt: skip
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rvfs.codec import task_state_text
 from rvfs.errors import TraceError
 from rvfs.source.ftrace_text import BLOCK
 from rvfs.source.replay import Replay
-from rvfs.tracepoint import Tracepoint, task_state_text
+from rvfs.tracepoint import Tracepoint
 from tests.source.reading import (
     Seen,
     batches,

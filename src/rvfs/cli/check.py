@@ -10,26 +10,24 @@ import argparse
 import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, TraceError, UnknownName
+from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
 
 if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
-    from rvfs.event import Batch, Verdict
+    from rvfs.event import Verdict
+    from rvfs.judging.report import Judged, Report, Step
     from rvfs.monitor import Monitor
     from rvfs.monitors import Loaded
-    from rvfs.tracepoint import Vocabulary
 
 CLEAN, VIOLATIONS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
-#: Events that are stepped at once.
-BATCH = 1 << 14
 #: A recording of less than this is checked in a moment: no progress bar.
 LONG_FILE = 8 << 20
 
@@ -43,7 +41,7 @@ told per CPU: a number, or "some" (JSON: null) where nobody counted."""
 EXAMPLES = """\
 examples:
   rvfs check trace.dat -m wwnr
-  rvfs check before.txt after.txt -m wip sched
+  rvfs check before.txt after.txt -m wip sched -j 2
   rvfs check trace.dat --model my.dot --format json | jq .task
 
 exit status: 0 clean, 1 violations, 2 a recording or monitor that cannot be used, or a
@@ -69,7 +67,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--monitors", dest="folder", metavar="DIR", type=Path, help="a folder of more monitors"
     )
     parser.add_argument("--format", choices=tuple(FORMATS), default="text")
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=_count_of_jobs, default=1,
+        help="how many recordings to judge at a time (0: one per CPU); the report is the same",
+    )  # fmt: skip
     parser.set_defaults(run=run)
+
+
+def _count_of_jobs(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,29 +101,57 @@ def _check_all(args: argparse.Namespace) -> int:
     monitors = _choose(args.monitors, args.models, args.folder)
     style = FORMATS[args.format]
     worst = CLEAN
-    for trace in args.traces:
-        line = partial(style.violation, trace if len(args.traces) > 1 else None)
-        try:
-            report = _check(trace, monitors, line)
-            for sentence in style.summary(report):
-                _say(sentence)
-            _require_an_event(report, monitors)
-        except RvfsError as error:
-            worst = max(worst, _refuse(error))
-            continue
-        worst = max(worst, VIOLATIONS if report.violations.total() else CLEAN)
+    with _judged(args.traces, monitors, args.jobs) as results:
+        for trace, steps in zip(args.traces, results, strict=True):
+            line = partial(style.violation, trace if len(args.traces) > 1 else None)
+            worst = max(worst, _conclude(_tell(trace, steps, line), style))
     return worst
 
 
-def _require_an_event(report: "Report", monitors: "Iterable[Monitor]") -> None:
-    bound = {binding.tracepoint for monitor in monitors for binding in monitor.bindings}
-    if not bound & report.events.keys():
-        raise TraceError(
-            "none of the monitors has an event in it: nothing was checked", file=report.file
-        )
+@contextmanager
+def _judged(
+    traces: Sequence[str], monitors: "Sequence[Monitor]", jobs: int
+) -> "Iterator[Iterable[Iterator[Step]]]":
+    """What judging each recording yields, in their order, whoever does it."""
+    from rvfs.judging.executors import in_processes, in_this_process
+    from rvfs.judging.unit import Unit
+
+    units = [Unit(trace, tuple(monitors)) for trace in traces]
+    count = min(jobs or len(os.sched_getaffinity(0)), len(units))
+    if count < 2:
+        yield in_this_process(units)
+        return
+    with (
+        TemporaryDirectory(prefix="rvfs-check-") as folder,
+        closing(in_processes(units, count, Path(folder))) as results,
+    ):
+        yield results
 
 
-def _refuse(error: RvfsError) -> int:
+def _tell(trace: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") -> "Judged":
+    """Write the violations of a recording as they come; how it ended."""
+    from rvfs.judging.report import Judged
+
+    with _progress(trace) as progress:
+        for step in steps:
+            if isinstance(step, Judged):
+                end = step
+            else:
+                progress.show(step.done, "".join(map(line, step.verdicts)))
+    return end
+
+
+def _conclude(end: "Judged", style: "Style") -> int:
+    """Say how judging a recording ended; the exit status for it."""
+    if end.report:
+        for sentence in style.summary(end.report):
+            _say(sentence)
+    if end.error:
+        return _refuse(end.error)
+    return VIOLATIONS if end.report and end.report.violations.total() else CLEAN
+
+
+def _refuse(error: RvfsError | str) -> int:
     _say(f"rvfs check: {error}")
     return UNUSABLE
 
@@ -151,77 +187,12 @@ def _named(name: str, known: "Iterable[Loaded]") -> "list[Monitor]":
     raise UnknownName(f"there is no monitor {name!r} (rvfs list shows what there is)")
 
 
-@dataclass
-class Report:
-    """What came of one recording. ``events`` counts per tracepoint, ``lost`` per CPU.
-
-    Of the CPUs in ``uncounted`` it is not known how many events they lost.
-    """
-
-    file: str
-    events: Counter[str] = field(default_factory=Counter)
-    violations: Counter[str] = field(default_factory=Counter)
-    lost: Counter[int] = field(default_factory=Counter)
-    uncounted: "Set[int]" = frozenset()
-    warnings: list[str] = field(default_factory=list)
-
-
-def _check(path: str, monitors: "Sequence[Monitor]", line: "Callable[[Verdict], str]") -> Report:
-    """Step a recording through the monitors; violations go to stdout as they are found."""
-    from rvfs.engine import Engine
-    from rvfs.source.replay import Replay
-    from rvfs.tracepoint import Vocabulary, catalogue
-
-    report, vocabulary = Report(path), Vocabulary()
-    for tracepoint in catalogue():
-        vocabulary.add(tracepoint)
-    report.violations.update({monitor.name: 0 for monitor in monitors})
-    with closing(Replay(path, vocabulary)) as source, _progress(path) as progress:
-        engine = Engine(vocabulary)
-        for monitor in monitors:
-            engine.add(monitor)
-        source.subscribe(engine.wanted())
-        while (batch := source.read(BATCH)) is not None:
-            verdicts = engine.step(batch)
-            _count(report, batch, verdicts, vocabulary)
-            progress.show(source.done, "".join(map(line, verdicts)))
-    report.uncounted = source.uncounted
-    report.warnings = [*source.notes, *_blind(monitors, report.events, vocabulary)]
-    return report
-
-
-def _count(
-    report: Report, batch: "Batch", verdicts: "Iterable[Verdict]", vocabulary: "Vocabulary"
-) -> None:
-    import numpy as np
-
-    report.violations.update(verdict.monitor for verdict in verdicts)
-    report.lost.update(batch.lost)
-    numbers, counts = np.unique(batch.tp, return_counts=True)
-    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        report.events[vocabulary[number].full_name] += count
-
-
-def _blind(
-    monitors: "Iterable[Monitor]", events: Mapping[str, int], vocabulary: "Vocabulary"
-) -> Iterator[str]:
-    """Which monitors could not see what they are bound to; a clean result says less then."""
-    for monitor in monitors:
-        bound = dict.fromkeys(binding.tracepoint for binding in monitor.bindings)
-        missing = [name for name in bound if not events.get(name)]
-        if missing:
-            nothing = len(missing) == len(bound)
-            effect = "it checked nothing" if nothing else "its verdicts cannot be relied on"
-            names = [n if n in vocabulary else f"{n} (whose fields are not known)" for n in missing]
-            yield f"{monitor.name}: {effect}, there is no event {', '.join(names)}"
-
-
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a violation (of a file, if that must be said) and a report are written."""
 
     violation: "Callable[[str | None, Verdict], str]"
-    summary: Callable[[Report], Iterable[str]]
+    summary: "Callable[[Report], Iterable[str]]"
 
 
 def _time(ns: int) -> str:
@@ -247,7 +218,7 @@ def _text_violation(file: str | None, verdict: "Verdict") -> str:
     )
 
 
-def _losses(report: Report) -> "dict[int, int | None]":
+def _losses(report: "Report") -> "dict[int, int | None]":
     """Events lost per CPU; None where some were lost that nobody counted."""
     return {
         cpu: None if cpu in report.uncounted else count
@@ -255,7 +226,7 @@ def _losses(report: Report) -> "dict[int, int | None]":
     }
 
 
-def _text_summary(report: Report) -> Iterator[str]:
+def _text_summary(report: "Report") -> Iterator[str]:
     for warning in report.warnings:
         yield f"{report.file}: warning: {warning}"
     found = ", ".join(f"{name} {count}" for name, count in report.violations.items())
@@ -275,7 +246,7 @@ def _json_violation(file: str | None, verdict: "Verdict") -> str:
     return json.dumps({"file": file, **found} if file else found) + "\n"
 
 
-def _json_summary(report: Report) -> Iterator[str]:
+def _json_summary(report: "Report") -> Iterator[str]:
     yield json.dumps(
         {"file": report.file, "events": report.events, "violations": report.violations,
          "lost": _losses(report), "warnings": report.warnings}
@@ -328,6 +299,7 @@ class _Bar:
 
 
 def _progress(path: str) -> "AbstractContextManager[_Quiet | _Bar]":
-    if sys.stderr.isatty() and Path(path).stat().st_size >= LONG_FILE:
-        return _Bar(Path(path).name)
+    with suppress(OSError):  # what cannot be read says so by itself
+        if sys.stderr.isatty() and Path(path).stat().st_size >= LONG_FILE:
+            return _Bar(Path(path).name)
     return nullcontext(_Quiet())

@@ -94,13 +94,13 @@ def _show_monitor(monitor: "Monitor") -> None:
 
 
 def _dot(arguments: argparse.Namespace) -> int:
-    from rvfs.model.dot import to_dot
+    from rvfs.model.canonical import canonical
 
     loaded = _load(arguments.file)
     if loaded.monitor.model is None:
         names = ", ".join(child.monitor.name for child in loaded.children)
         raise InvalidInput(f"{loaded.monitor.name} is a container; name one of: {names}")
-    sys.stdout.write(to_dot(loaded.monitor.model))
+    sys.stdout.write(canonical(loaded.monitor.model))
     return 0
 
 

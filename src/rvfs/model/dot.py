@@ -1,14 +1,16 @@
-"""DOT text → automaton, and back: the two dialects of the kernel's RV models.
+"""DOT text → automaton: the two dialects of the kernel's RV models.
 
 Both dialects are read by the same rules (tools/verification/rvgen, and the line format of
 its predecessor dot2k):
 
 =============  ===================================================================
-state          a node with a statement of its own; its label, if any, is its name
+state          a node with a statement of its own; its label, if any, is its name and,
+               on lines below, its invariant
 initial state  the node ``__init_STATE``; its edge may only lead to STATE
 final state    shape doublecircle or ellipse; the first shape a node gets counts.
                Where no state is final, the initial one is
-transition     an edge; its label is events, separated by ``\\n`` as two characters
+transition     an edge; its label is events, separated by ``\\n`` as two characters,
+               each with what it asks for: ``event;guard;reset(clk)`` (guard.py)
 names          C identifiers; a comma in a state's name is read as ``_``
 =============  ===================================================================
 
@@ -22,16 +24,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rvfs.errors import ModelError
+from rvfs.errors import InvalidInput, ModelError
 from rvfs.model.automaton import Automaton, automaton
+from rvfs.model.canonical import INIT
 from rvfs.model.graphviz import Default, Edge, Node, Scope, Statement, parse_graph, position
+from rvfs.model.guard import parse_constraint, parse_invariant
 from rvfs.model.text import ModelText
+from rvfs.model.timing import Condition, Constraint, Timing, timing
 
-INIT = "__init_"
 FINAL_SHAPES = ("doublecircle", "ellipse")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SEPARATOR = re.compile(r"\\n|\n")
-_HYBRID = re.compile(r";|\breset\s*\(|[<>=]")
 
 
 def parse_dot(text: str, *, file: str, name: str | None = None) -> ModelText[Automaton]:
@@ -67,11 +70,13 @@ def _flatten(
 
 @dataclass(slots=True)
 class _State:
-    """A declared state: where, under which id, and its first shape."""
+    """A declared state: where, under which id, its first shape; its invariant, and where."""
 
     place: int
     id: str
     shape: str | None
+    bounds: tuple[Condition, ...] = ()
+    bounded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class _Transition:
     source: str
     event: str
     target: str
+    constraint: Constraint
 
 
 def _state_name(node_id: str) -> str:
@@ -115,10 +121,14 @@ class _Reading:
     def _take_state(self, node: Node) -> None:
         name = _state_name(node.name)
         self._check_name(node.place, "state", name)
-        self._check_label(node, name)
+        bounds = self._read_label(node, name)
         shape = node.attributes.get("shape")
         state = self.states.setdefault(name, _State(node.place, node.name, shape))
         state.shape = state.shape or shape
+        if state.bounds and bounds and state.bounds != bounds:
+            self.fault(node.place, f"state {name} has another invariant already")
+        if bounds and not state.bounds:
+            state.bounds, state.bounded = bounds, node.place
         if state.id != node.name:
             self.fault(node.place, f'nodes "{state.id}" and "{node.name}" are both state {name}')
 
@@ -129,19 +139,20 @@ class _Reading:
             self.fault(place, f"{expected} (letters, digits, _), found {name!r}")
         return good
 
-    def _check_label(self, node: Node, name: str) -> None:
+    def _read_label(self, node: Node, name: str) -> tuple[Condition, ...]:
+        """The invariant behind the name of a state; more than one line is joined by ``&&``."""
         if "label" not in node.attributes:
-            return
-        label, *invariant = (part.strip() for part in _SEPARATOR.split(node.attributes["label"]))
+            return ()
+        label, *lines = (part.strip() for part in _SEPARATOR.split(node.attributes["label"]))
         if not label:
             self.fault(node.place, f"the label of state {name} is empty; expected {name}")
-        elif invariant:
-            self._refuse_hybrid(node.place, f"state {name} has the invariant {invariant[0]!r}")
         elif _state_name(label) != name:
             self.fault(node.place, f"the label of state {name} is {label!r}; expected {name}")
-
-    def _refuse_hybrid(self, place: int, what: str) -> None:
-        self.fault(place, f"{what}: hybrid automata are not supported yet")
+        try:
+            return tuple(bound for line in lines for bound in parse_invariant(line))
+        except InvalidInput as error:
+            self.fault(node.place, f"state {name}: {error}")
+            return ()
 
     def _take_edge(self, edge: Edge) -> None:
         if len(edge.ends) > 2:
@@ -166,13 +177,15 @@ class _Reading:
         initial = self._the_initial()
         transitions = [t for edge in self.edges for t in self._transitions(edge)]
         self._check_deterministic(transitions)
+        timed = self._timing(transitions)
         self._stop_on_faults()
         self._check_reachable(initial, transitions)
         self._stop_on_faults()
         final = [s for s, state in self.states.items() if state.shape in FINAL_SHAPES]
         table = [(t.source, t.event, t.target) for t in transitions]
-        model = automaton(name, initial, table, states=self.states, final=final)
-        return ModelText(model, tuple(self._dead_ends(transitions)))
+        model = automaton(name, initial, table, states=self.states, final=final, timing=timed)
+        doubts = (*self._dead_ends(transitions), *self._idle_clocks(transitions, timed))
+        return ModelText(model, doubts)
 
     def _the_initial(self) -> str:
         for state, place in self.initial.items():
@@ -199,22 +212,58 @@ class _Reading:
             self.fault(edge.place, f"{arrow} has no label; expected its events")
             return
         for part in _SEPARATOR.split(label):
-            event = part.strip()
-            if _HYBRID.search(event):
-                self._refuse_hybrid(edge.place, f"{arrow} has the guard or reset {event!r}")
-            elif self._check_name(edge.place, "event", event):
-                yield _Transition(edge.place, source, event, target)
+            event, asks, rest = (piece.strip() for piece in part.partition(";"))
+            if self._check_name(edge.place, "event", event):
+                constraint = self._constraint(edge.place, arrow, rest) if asks else Constraint()
+                yield _Transition(edge.place, source, event, target, constraint)
+
+    def _constraint(self, place: int, arrow: str, text: str) -> Constraint:
+        try:
+            return parse_constraint(text)
+        except InvalidInput as error:
+            self.fault(place, f"{arrow}: {error}")
+            return Constraint()
 
     def _check_deterministic(self, transitions: list[_Transition]) -> None:
         first: dict[tuple[str, str], _Transition] = {}
         for other in transitions:
             one = first.setdefault((other.source, other.event), other)
+            line, _ = position(self.text, one.place)
             if one.target != other.target:
-                line, _ = position(self.text, one.place)
                 self.fault(
                     other.place,
                     f"not deterministic: event {other.event} leads from {other.source} to "
                     f"{other.target}, but to {one.target} in line {line}",
+                )
+            elif one.constraint != other.constraint:
+                self.fault(
+                    other.place,
+                    f"event {other.event} from {other.source} to {other.target} has another "
+                    f"guard or reset in line {line}",
+                )
+
+    def _timing(self, transitions: list[_Transition]) -> Timing | None:
+        constraints = {(t.source, t.event): t.constraint for t in transitions}
+        asked = {key: each for key, each in constraints.items() if each != Constraint()}
+        bounds = {name: state.bounds for name, state in self.states.items() if state.bounds}
+        timed = timing(bounds, asked)
+        for name, bound in ((name, bound) for name, each in bounds.items() for bound in each):
+            if timed and bound.env not in timed.clocks:
+                self.fault(
+                    self.states[name].bounded,
+                    f"the invariant of state {name} is about {bound.env}, "
+                    f"which no transition resets: it is no clock",
+                )
+        return timed
+
+    def _idle_clocks(self, transitions: list[_Transition], timed: Timing | None) -> Iterator[str]:
+        """A warning for each clock that is reset and never read."""
+        unread = set(timed.clocks) - {c.env for c in timed.conditions} if timed else set()
+        for transition in transitions:
+            for clock in unread.intersection(transition.constraint.resets):
+                unread.remove(clock)
+                yield self._warning(
+                    transition.place, f"{clock} is reset, but no guard or invariant reads it"
                 )
 
     def _check_reachable(self, initial: str, transitions: list[_Transition]) -> None:
@@ -232,61 +281,14 @@ class _Reading:
         left = {t.source for t in transitions}
         for name, state in self.states.items():
             if name not in left:
-                line, column = position(self.text, state.place)
-                yield (
-                    f"{self.file}:{line}:{column}: warning: state {name} is a dead end: "
-                    "every event there is a violation"
+                yield self._warning(
+                    state.place, f"state {name} is a dead end: every event there is a violation"
                 )
+
+    def _warning(self, place: int, message: str) -> str:
+        line, column = position(self.text, place)
+        return f"{self.file}:{line}:{column}: warning: {message}"
 
     def _stop_on_faults(self) -> None:
         if self.faults:
             raise ModelError.first_of(self.faults)
-
-
-def to_dot(model: Automaton) -> str:
-    """Canonical DOT: both of the kernel's parsers read it, Graphviz draws it.
-
-    :func:`parse_dot` makes an equal automaton of it.
-    """
-    init = f'"{INIT}{model.initial}"'
-    return "\n".join(
-        [
-            "digraph state_automaton {",
-            "\tcenter = true;",
-            '\tsize = "7,11";',
-            f'\t{{node [shape = plaintext, style = invis, label = ""] {init}}};',
-            *(f'\t{{node [shape = {_shape(model, s)}] "{s}"}};' for s in model.states),
-            f'\t{init} -> "{model.initial}";',
-            *(f'\t"{s}" [label = "{s}"{_color(model, s)}];' for s in model.states),
-            *(
-                f'\t"{source}" -> "{target}" [ label = "{label}" ];'
-                for (source, target), label in _labels(model).items()
-            ),
-            "\t{ rank = min ;",
-            f"\t\t{init};",
-            f'\t\t"{model.initial}";',
-            "\t}",
-            "}",
-            "",
-        ]
-    )
-
-
-def _shape(model: Automaton, state: str) -> str:
-    return "doublecircle" if state in model.final else "circle"
-
-
-def _color(model: Automaton, state: str) -> str:
-    return ", color = green3" if state in model.final else ""
-
-
-def _labels(model: Automaton) -> dict[tuple[str, str], str]:
-    """(from, to) → the events between them, in the order of the table."""
-    labels: dict[tuple[str, str], str] = {}
-    for source in model.states:
-        for event in model.events:
-            target = model.next_state(source, event)
-            if target is not None:
-                edge = source, target
-                labels[edge] = f"{labels[edge]}\\n{event}" if edge in labels else event
-    return labels

@@ -82,6 +82,9 @@ class Filter:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    def __reduce__(self) -> "tuple[Callable[[str], Filter], tuple[str]]":
+        return parse_filter, (self.text,)  # nested functions cannot be sent to a process
+
 
 def _bits(mask: int, dtype: npt.DTypeLike) -> Any:
     """The mask as the column's type has it: 64 bits are 64 bits, with a sign or without."""

@@ -6,8 +6,8 @@ that some transition resets. Every other environment variable is told by the eve
 the text and :mod:`rvfs.program` for how they are stepped.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 #: Nanoseconds of a jiffy, at the kernel's default of 250 a second (CONFIG_HZ).
@@ -77,5 +77,38 @@ class Timing:
 
     clocks: tuple[str, ...]
     envs: tuple[str, ...]
-    invariants: Mapping[str, tuple[Condition, ...]]
-    constraints: Mapping[tuple[str, str], Constraint]
+    invariants: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict, hash=False)
+    constraints: Mapping[tuple[str, str], Constraint] = field(default_factory=dict, hash=False)
+
+    @property
+    def conditions(self) -> Iterator[Condition]:
+        """All of them, those of invariants first."""
+        for bounds in self.invariants.values():
+            yield from bounds
+        for constraint in self.constraints.values():
+            yield from conditions(constraint.guard)
+
+
+def conditions(guard: Guard | None) -> Iterator[Condition]:
+    """The conditions that a guard is made of."""
+    match guard:
+        case Condition():
+            yield guard
+        case Not(inner):
+            yield from conditions(inner)
+        case And(guards) | Or(guards):
+            for part in guards:
+                yield from conditions(part)
+
+
+def timing(
+    invariants: Mapping[str, tuple[Condition, ...]],
+    constraints: Mapping[tuple[str, str], Constraint],
+) -> Timing | None:
+    """The timing of a model with these; None for a model that has none."""
+    if not invariants and not constraints:
+        return None
+    clocks = {clock for constraint in constraints.values() for clock in constraint.resets}
+    timed = Timing(tuple(sorted(clocks)), (), invariants, constraints)
+    envs = {condition.env for condition in timed.conditions} - clocks
+    return replace(timed, envs=tuple(sorted(envs)))

@@ -17,9 +17,11 @@ from pathlib import Path, PurePath
 
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.model.dot import parse_dot
+from rvfs.model.rule import Rule
 from rvfs.model.text import ModelText
 from rvfs.monitor import Model, Monitor
 from rvfs.monitors.bindings import Bindings, read_bindings
+from rvfs.monitors.fitting import doubts, monitor_of
 from rvfs.tracepoint import Vocabulary, catalogue
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,16 @@ READERS: Mapping[str, Callable[..., ModelText[Model]]] = {".dot": parse_dot, ".g
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A monitor, the children of a container in the order of registration, and warnings."""
+    """A monitor, the children of a container in the order of registration, and warnings.
+
+    ``model_text`` and ``bindings_text`` are what it was read from, where :func:`load_monitor` did.
+    """
 
     monitor: Monitor
     children: tuple["Loaded", ...] = ()
     warnings: tuple[str, ...] = ()
+    model_text: str | None = None
+    bindings_text: str | None = None
 
     def __iter__(self) -> Iterator["Loaded"]:
         """This one and all below it."""
@@ -127,12 +134,14 @@ def load_monitor(folder: Traversable, vocabulary: Vocabulary | None = None) -> L
         raise ModelError(
             f"expected one model file, {folder.name}.dot, found {found}", file=str(folder)
         )
-    return _join(_parse(folder / models[0]), bindings, vocabulary)
+    model_text = _text(folder / models[0])
+    loaded = _join(_parse(folder / models[0]), bindings, vocabulary)
+    return dataclasses.replace(loaded, model_text=model_text, bindings_text=_text(sheet))
 
 
 def _join(model: ModelText[Model], bindings: Bindings, vocabulary: Vocabulary) -> Loaded:
-    monitor = bindings.monitor(model.model.name, model.model, vocabulary)
-    return Loaded(monitor, (), (*model.warnings, *bindings.warnings(vocabulary)))
+    monitor = monitor_of(model.model.name, model.model, bindings, vocabulary)
+    return Loaded(monitor, (), (*model.warnings, *doubts(bindings, model.model, vocabulary)))
 
 
 def _container(
@@ -148,7 +157,7 @@ def _container(
     for name in sorted(set(_folders(folder)) ^ set(names)):
         problem = "is not among the children" if name not in names else "is no folder here"
         sheet.fault(f"{name} {problem}", "children")
-    monitor = bindings.monitor(folder.name, None, vocabulary)
+    monitor = monitor_of(folder.name, None, bindings, vocabulary)
     children = tuple(load_monitor(folder / name, vocabulary) for name in names)
     for child in children:
         if child.monitor.is_container:
@@ -190,9 +199,10 @@ def load_model_file(path: Path) -> Monitor:
 
 
 def _with_shipped_bindings(path: Path, model: Model) -> Monitor:
+    kind, names = ("set", model.atoms) if isinstance(model, Rule) else ("event", model.events)
     expected = (
         f"expected {path.with_suffix('.toml')} with a description, a scope and an [[on]] table "
-        f"(tracepoint, event) for each of: {', '.join(model.events)}"
+        f"(tracepoint, {kind}) for each of: {', '.join(names)}"
     )
     try:
         monitor = shipped_monitor(model.name).monitor

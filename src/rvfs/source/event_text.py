@@ -19,9 +19,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput
 from rvfs.event import Column
-from rvfs.tracepoint import CODECS, Codec, Field, Tracepoint
+from rvfs.tracepoint import Field, Tracepoint
 
 PLUGIN_TEMPLATES: Mapping[str, str] = {
     "sched:sched_switch": (
