@@ -1,8 +1,9 @@
 """What a descriptor of the tree remembers: its file, and what it has read so far.
 
 Reads of an ordinary file come from one snapshot per descriptor, made anew at offset 0; each
-write is one command, wherever the descriptor stands, or a part of a document. A descriptor holds what its file
-belongs to, so that a removal ends only after the last of them (see ``registry.py``).
+write is one command, wherever the descriptor stands, or a part of a document. A descriptor
+holds what its file belongs to, so that a removal ends only after the last of them (see
+``registered.py``).
 """
 
 import select

@@ -148,6 +148,8 @@ class Machine:
     def _register(self, loaded: Loaded, parent: str | None = None) -> None:
         for warning in loaded.warnings:
             log.warning("%s: %s", loaded.monitor.name, warning)
-        self.registry.register_monitor(Form(loaded.monitor, Texts(loaded.model_text, loaded.bindings_text)), parent)
+        self.registry.register_monitor(
+            Form(loaded.monitor, Texts(loaded.model_text, loaded.bindings_text)), parent
+        )
         for child in loaded.children:
             self._register(child, loaded.monitor.name)

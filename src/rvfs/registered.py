@@ -81,6 +81,11 @@ class Registered:
         return self.monitor.name
 
     @property
+    def container(self) -> str | None:
+        """The name of what it is nested in."""
+        return self.parent.name if self.parent else None
+
+    @property
     def path(self) -> str:
         """``name``, or ``parent:name``."""
         return f"{self.parent.name}:{self.name}" if self.parent else self.name

@@ -249,7 +249,8 @@ class Registry:
                 replaced = _replace(self._engine, program)
                 change.undo(replaced.undo)
                 change.then(
-                    log.info, "monitor %s was replaced: %d instances keep their state, %d begin anew",
+                    log.info,
+                    "monitor %s was replaced: %d instances keep their state, %d begin anew",
                     registered.path, replaced.kept, replaced.anew,
                 )  # fmt: skip
             self._warn_missing(program)

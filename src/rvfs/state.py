@@ -85,7 +85,7 @@ class Shelf:
 
     def files(self, one: Registered, *, gone: bool = False) -> Files:
         """What shall be there of a monitor. Raises :class:`AlreadyRegistered`."""
-        place = _place(one.name, one.parent and one.parent.name)
+        place = _place(one.name, one.container)
         if place in self._left_out:
             raise AlreadyRegistered(
                 f"{self._folder / place} holds a monitor that was left out; move it away first"

@@ -17,7 +17,7 @@ what the registry or the vocabulary drops is gone from the tree at once; a node 
 same object for as long as what it shows exists.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.files import (
@@ -204,4 +204,3 @@ class Tree:
 
     def _refuse_pipe(self) -> bytes:
         raise InvalidInput("it is read through its mount only")
-

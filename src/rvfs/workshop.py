@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rvfs.bundle import Bundle, Item, decode, from_toml
+from rvfs.bundle import Item, decode, from_toml
 from rvfs.change import Change
 from rvfs.errors import (
     AlreadyRegistered,
@@ -24,7 +24,7 @@ from rvfs.errors import (
 from rvfs.model.automaton import Automaton
 from rvfs.model.dot import parse_dot
 from rvfs.model.text import ModelText
-from rvfs.monitor import Model, Monitor, check_name
+from rvfs.monitor import Monitor, check_name
 from rvfs.monitors.bindings import read_bindings
 from rvfs.monitors.fitting import doubts, monitor_of
 from rvfs.registered import Form, Registered, Texts
@@ -90,9 +90,8 @@ class Workshop:
         self._write(one, "bindings", data)
 
     def _write(self, one: Registered, kind: str, data: bytes) -> None:
-        parent = one.parent and one.parent.name
         try:
-            item = replace(Item(one.name, parent), **{kind: decode(data, file=kind)})
+            item = replace(Item(one.name, one.container), **{kind: decode(data, file=kind)})
             self._put([item], replacing=True)
         except RvfsError as error:
             one.error = faults(error)
@@ -148,7 +147,7 @@ class Workshop:
             return item
         if not replacing:
             raise AlreadyRegistered(f"Monitor {item.name} is already registered")
-        if (known.parent and known.parent.name) != item.parent:
+        if known.container != item.parent:
             raise InvalidInput(f"monitor {item.name} is known as {known.path}")
         texts = known.form.texts
         return replace(
@@ -172,7 +171,9 @@ class Workshop:
         touched = [*put, *([gone] if gone else [])]
         changed = [*put, *(one.parent for one in touched if one.parent and one.parent.removable)]
         files = {
-            path: data for one in dict.fromkeys(changed) for path, data in self._shelf.files(one).items()
+            path: data
+            for one in dict.fromkeys(changed)
+            for path, data in self._shelf.files(one).items()
         }
         if gone:
             files |= self._shelf.files(gone, gone=True)
@@ -182,14 +183,11 @@ class Workshop:
         """What the texts make of the monitor. Raises :class:`ModelError`."""
         check_name("monitor", item.name)
         texts = Texts(item.model, item.bindings)
-        bindings = model = None
-        if texts.model is not None:
-            model = _read_model(texts.model, item)
-        if texts.bindings is not None:
-            bindings = read_bindings(texts.bindings, file=item.bindings_file)
-        if bindings is None:
-            waits_for = "bindings" if model else None
-            return Form(Monitor(item.name, ""), texts, waits_for, model and model.model)
+        model = None if item.model is None else _read_model(item.model, item)
+        if item.bindings is None:
+            waits_for, draft = ("bindings", model.model) if model else (None, None)
+            return Form(Monitor(item.name, ""), texts, waits_for, draft)
+        bindings = read_bindings(item.bindings, file=item.bindings_file)
         if bindings.children is not None:
             if model is not None:
                 bindings.sheet.fault("there is a model, so this is no container", "children")
