@@ -17,16 +17,14 @@ which is what the file ``load`` of the tree takes:
 
 import json
 import tomllib
-from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rvfs.errors import InvalidInput, ModelError
+from rvfs.errors import InvalidInput
 from rvfs.monitors.sheet import Sheet
+from rvfs.monitors.texts import LANGUAGES, decode
 
-#: What a model file may be called; the first is for automata, the last for rules.
-MODEL_SUFFIXES = (".dot", ".gv", ".ltl")
 SHEET_SUFFIX = ".toml"
 
 
@@ -55,21 +53,6 @@ class Bundle:
     replace: bool = False
 
 
-def decode(data: bytes, *, file: str) -> str:
-    """Lines ended by ``\\n``, without the mark that some editors begin with.
-
-    Raises :class:`ModelError` with the place of what is not UTF-8.
-    """
-    data = data.removeprefix(BOM_UTF8)
-    try:
-        return data.decode().replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode().split("\n")
-        raise ModelError(
-            "not UTF-8 text", file=file, line=len(before), column=len(before[-1]) + 1
-        ) from None
-
-
 # -- files -----------------------------------------------------------------------------------
 
 
@@ -80,8 +63,8 @@ def from_path(path: Path) -> list[Item]:
     """
     if path.is_dir():
         return list(from_folder(path if path.name not in ("", "..") else path.resolve()))
-    if path.suffix not in MODEL_SUFFIXES:
-        expected = ", ".join(MODEL_SUFFIXES)
+    if path.suffix not in LANGUAGES:
+        expected = ", ".join(LANGUAGES)
         raise InvalidInput(f"{path} is neither a model file ({expected}) nor a monitor's folder")
     return [_item(path.stem, None, path, path.with_suffix(SHEET_SUFFIX))]
 
@@ -97,7 +80,7 @@ def from_folder(folder: Path, parent: str | None = None) -> Iterator[Item]:
 def open_folder(folder: Path, parent: str | None) -> tuple[Item, list[Path]]:
     """The monitor of a folder, and the folders of its children. Raises as :func:`from_path`."""
     name, entries = folder.name, _entries(folder)
-    models = [entry for entry in entries if entry.suffix in MODEL_SUFFIXES]
+    models = [entry for entry in entries if entry.suffix in LANGUAGES]
     if len(models) > 1 or any(model.stem != name for model in models):
         found = ", ".join(model.name for model in models)
         raise InvalidInput(f"{folder}: expected one model file, {name}.dot, found {found}")
@@ -121,7 +104,7 @@ def _item(name: str, parent: str | None, model: Path | None, sheet: Path) -> Ite
 
 def _text(path: Path) -> str:
     try:
-        return decode(path.read_bytes(), file=str(path))
+        return decode(path.read_bytes(), file=str(path)).text
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from None
 

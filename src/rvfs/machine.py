@@ -17,7 +17,7 @@ from rvfs.pump import Pump
 from rvfs.reactors import Reactor, plugins
 from rvfs.reactors.panic import SYSRQ, Panic
 from rvfs.reactors.printk import Printk
-from rvfs.registered import Form, Texts
+from rvfs.registered import Form
 from rvfs.registry import DEFAULT_TASK_SLOTS, Registry
 from rvfs.source import Source
 from rvfs.source.inject import Quiet
@@ -148,8 +148,6 @@ class Machine:
     def _register(self, loaded: Loaded, parent: str | None = None) -> None:
         for warning in loaded.warnings:
             log.warning("%s: %s", loaded.monitor.name, warning)
-        self.registry.register_monitor(
-            Form(loaded.monitor, Texts(loaded.model_text, loaded.bindings_text)), parent
-        )
+        self.registry.register_monitor(Form(loaded.monitor, loaded.texts), parent)
         for child in loaded.children:
             self._register(child, loaded.monitor.name)

@@ -5,21 +5,14 @@ it after the last one who holds it has let go.
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rvfs.bundle import quoted
 from rvfs.monitor import Model, Monitor
+from rvfs.monitors.texts import Texts
 from rvfs.program import Program
 from rvfs.reactors import Reactor
 from rvfs.tracepoint import Tracepoint
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """What a monitor was made of, as it was written; None is what nobody has written."""
-
-    model: str | None = None
-    bindings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +24,7 @@ class Form:
     """
 
     monitor: Monitor
-    texts: Texts = Texts()
+    texts: Texts = field(default_factory=Texts)
     waits_for: str | None = None
     draft: Model | None = None
 

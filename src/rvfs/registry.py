@@ -219,7 +219,10 @@ class Registry:
         its children, and as :meth:`register_monitor`, :meth:`enable`.
         """
         if registered.monitor.model and not form.monitor.model:
-            raise InvalidInput(f"monitor {registered.name} has a model and cannot lose it")
+            raise InvalidInput(
+                f"monitor {registered.name} is whole; without {form.waits_for or 'a model'} it "
+                "would not be"
+            )
         if registered.children and not form.is_container:
             raise InvalidInput(f"monitor {registered.name} has children and cannot have a model")
         for step in self._REPLACE:

@@ -20,10 +20,11 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rvfs.bundle import MODEL_SUFFIXES, SHEET_SUFFIX, Item, open_folder
+from rvfs.bundle import SHEET_SUFFIX, Item, open_folder
 from rvfs.change import Change
 from rvfs.errors import AlreadyRegistered, NotSaved, RvfsError
 from rvfs.model.rule import Rule
+from rvfs.monitors.texts import LANGUAGES
 from rvfs.registered import Registered
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Shelf:
         texts = {} if gone else _texts(one)
         return {
             f"{place}/{one.name}{suffix}": texts.get(suffix)
-            for suffix in (*MODEL_SUFFIXES, SHEET_SUFFIX)
+            for suffix in (*LANGUAGES, SHEET_SUFFIX)
         }
 
     def save(self, files: Files, change: Change) -> None:
@@ -168,9 +169,9 @@ def _place(name: str, parent: str | None) -> str:
 def _texts(one: Registered) -> dict[str, bytes]:
     """Suffix → text of the files of a monitor."""
     texts = one.form.texts
-    model = MODEL_SUFFIXES[-1 if isinstance(one.form.model, Rule) else 0]
-    written = {model: texts.model, SHEET_SUFFIX: one.bindings_text}
-    return {suffix: text.encode() for suffix, text in written.items() if text is not None}
+    suffix = ".ltl" if isinstance(one.form.model, Rule) else ".dot"
+    written = {suffix: texts.model, SHEET_SUFFIX: one.bindings_text}
+    return {name: text.encode() for name, text in written.items() if text is not None}
 
 
 def _not_saved(folder: Path, why: OSError | str) -> NotSaved:

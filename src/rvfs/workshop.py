@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rvfs.bundle import Item, decode, from_toml
+from rvfs.bundle import Item, from_toml
 from rvfs.change import Change
 from rvfs.errors import (
     AlreadyRegistered,
@@ -21,13 +21,10 @@ from rvfs.errors import (
     RvfsError,
     UnknownName,
 )
-from rvfs.model.automaton import Automaton
-from rvfs.model.dot import parse_dot
-from rvfs.model.text import ModelText
 from rvfs.monitor import Monitor, check_name
 from rvfs.monitors.bindings import read_bindings
-from rvfs.monitors.fitting import doubts, monitor_of
-from rvfs.registered import Form, Registered, Texts
+from rvfs.monitors.texts import carries_bindings, decode, load_texts
+from rvfs.registered import Form, Registered
 from rvfs.registry import Registry
 from rvfs.state import Shelf
 from rvfs.tracepoint import Vocabulary
@@ -91,7 +88,7 @@ class Workshop:
 
     def _write(self, one: Registered, kind: str, data: bytes) -> None:
         try:
-            item = replace(Item(one.name, one.container), **{kind: decode(data, file=kind)})
+            item = replace(Item(one.name, one.container), **{kind: decode(data, file=kind).text})
             self._put([item], replacing=True)
         except RvfsError as error:
             one.error = faults(error)
@@ -101,7 +98,7 @@ class Workshop:
     def load(self, data: bytes) -> None:
         """A set of monitors, all or nothing: a document as :mod:`rvfs.bundle` describes it."""
         try:
-            bundle = from_toml(decode(data, file=LOAD), file=LOAD)
+            bundle = from_toml(decode(data, file=LOAD).text, file=LOAD)
             warnings = self._put(bundle.items, replacing=bundle.replace, whole=True)
         except RvfsError as error:
             self.report = faults(error)
@@ -150,6 +147,8 @@ class Workshop:
         if known.container != item.parent:
             raise InvalidInput(f"monitor {item.name} is known as {known.path}")
         texts = known.form.texts
+        if item.model is not None and carries_bindings(item.model):
+            texts = replace(texts, bindings=None)
         return replace(
             item,
             model=texts.model if item.model is None else item.model,
@@ -182,25 +181,25 @@ class Workshop:
     def _form(self, item: Item, warnings: list[str]) -> Form:
         """What the texts make of the monitor. Raises :class:`ModelError`."""
         check_name("monitor", item.name)
-        texts = Texts(item.model, item.bindings)
-        model = None if item.model is None else _read_model(item.model, item)
-        if item.bindings is None:
-            waits_for, draft = ("bindings", model.model) if model else (None, None)
-            return Form(Monitor(item.name, ""), texts, waits_for, draft)
-        bindings = read_bindings(item.bindings, file=item.bindings_file)
-        if bindings.children is not None:
-            if model is not None:
-                bindings.sheet.fault("there is a model, so this is no container", "children")
-                bindings.sheet.stop()
-            return Form(Monitor(item.name, bindings.description))
-        if model is None:
-            return Form(Monitor(item.name, bindings.description), texts, "model")
-        warnings += [*model.warnings, *doubts(bindings, model.model, self._vocabulary)]
-        return Form(monitor_of(item.name, model.model, bindings, self._vocabulary), texts)
+        loaded = load_texts(
+            item.name, item.model, item.bindings, self._vocabulary,
+            file=item.model_file, bindings_file=item.bindings_file,
+        )  # fmt: skip
+        warnings += loaded.warnings
+        if loaded.monitor.model is None:
+            is_container = item.bindings is None or _is_of_container(item)
+            return (
+                Form(loaded.monitor)
+                if is_container
+                else Form(loaded.monitor, loaded.texts, "model")
+            )
+        if not loaded.bound:
+            return Form(Monitor(item.name, ""), loaded.texts, "bindings", loaded.monitor.model)
+        return Form(loaded.monitor, loaded.texts)
 
 
-def _read_model(text: str, item: Item) -> ModelText[Automaton]:
-    return parse_dot(text, file=item.model_file, name=item.name)
+def _is_of_container(item: Item) -> bool:
+    return read_bindings(item.bindings or "", file=item.bindings_file).children is not None
 
 
 def faults(error: RvfsError) -> str:

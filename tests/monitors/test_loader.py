@@ -8,6 +8,7 @@ import pytest
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.monitor import Entry, Scope
 from rvfs.monitors import (
+    LANGUAGES,
     available,
     from_folder,
     load_model_file,
@@ -191,20 +192,20 @@ def test_a_faulty_model_is_named(tmp_path: Path) -> None:
 def test_a_model_file_must_be_there_and_alone(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.gv").write_text(MODEL)
-    place = str(folder)
-    assert faults_of(folder) == [
-        f"{place}: expected one model file, lamp.dot, found lamp.dot, lamp.gv"
-    ]
+    expected = f"{folder}: expected one model file, {' or '.join(f'lamp{s}' for s in LANGUAGES)}"
+    assert faults_of(folder) == [f"{expected}, found lamp.dot, lamp.gv"]
     (folder / "lamp.gv").unlink()
     (folder / "lamp.dot").rename(folder / "other.dot")
-    assert faults_of(folder) == [f"{place}: expected one model file, lamp.dot, found other.dot"]
+    assert faults_of(folder) == [f"{expected}, found other.dot"]
     (folder / "other.dot").unlink()
-    assert faults_of(folder) == [f"{place}: expected one model file, lamp.dot, found none"]
+    assert faults_of(folder) == [f"{expected}, found none"]
 
 
-def test_the_sheet_must_be_there(tmp_path: Path) -> None:
+def test_bindings_must_be_there(tmp_path: Path) -> None:
     folder = write_lamp(tmp_path)
     (folder / "lamp.toml").unlink()
+    assert faults_of(folder) == ["lamp.dot: it carries no bindings, and there is no lamp.toml"]
+    (folder / "lamp.dot").unlink()
     assert faults_of(folder) == ["lamp.toml: No such file or directory"]
 
 

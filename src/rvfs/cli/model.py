@@ -106,31 +106,20 @@ def _dot(arguments: argparse.Namespace) -> int:
 
 def _load(name: str) -> "Loaded":
     """What a FILE argument names. Raises :class:`rvfs.errors.InvalidInput`."""
-    from rvfs.monitor import Monitor
-    from rvfs.monitors import (
-        READERS,
-        Loaded,
-        load_beside,
-        load_model,
-        load_monitor,
-        shipped_monitor,
-    )
+    from rvfs.monitors import LANGUAGES, load_file, load_monitor, shipped_monitor
 
     path = Path(name)
-    if path.suffix not in READERS:
-        if path.is_dir():
-            # A monitor is called as its folder is, which "." and ".." do not tell.
-            return load_monitor(path if path.name not in ("", "..") else path.resolve())
-        try:
-            return shipped_monitor(name)
-        except UnknownName:
-            expected = f"expected a {' or '.join(READERS)} file, a folder or a shipped monitor"
-            raise InvalidInput(f"{name}: {expected}") from None
-    beside = load_beside(path)
-    if beside is not None:
-        return beside
-    lone = load_model(path)
-    return Loaded(Monitor(path.stem, "", model=lone.model), (), lone.warnings)
+    if path.suffix in LANGUAGES:
+        return load_file(path)
+    if path.is_dir():
+        # A monitor is called as its folder is, which "." and ".." do not tell.
+        return load_monitor(path if path.name not in ("", "..") else path.resolve())
+    try:
+        return shipped_monitor(name)
+    except UnknownName:
+        *suffixes, last = LANGUAGES
+        expected = f"expected a {', '.join(suffixes)} or {last} file, a folder or a shipped monitor"
+        raise InvalidInput(f"{name}: {expected}") from None
 
 
 def _transitions(model: "Automaton") -> list[list[str]]:
