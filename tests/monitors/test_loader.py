@@ -154,7 +154,7 @@ FAULTY_SHEETS = {
     with_line(11, 'cpu = "prev_comm"'): [
         "lamp.toml:11:1: field prev_comm of sched:sched_switch is a text, not a number"
     ],
-    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: a cpu monitor has no instance per task"],
+    with_line(11, 'task = "prev_pid"'): ["lamp.toml:11:1: scope cpu has no instance per task"],
     with_line(12, 'event = "sideways"'): [
         "lamp.toml:12:1: the model has no event 'sideways' (it has: down, up)"
     ],
@@ -421,7 +421,9 @@ def test_a_lone_model_without_bindings_says_what_to_write(
 
 
 def test_a_lone_model_is_a_model_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"lamp.txt: not a model file; expected .dot or .gv"):
+    with pytest.raises(
+        ModelError, match=r"lamp.txt: not a model file; expected .dot or .gv or .ltl"
+    ):
         load_model_file(tmp_path / "lamp.txt")
     with pytest.raises(ModelError, match=r"lamp.dot: No such file or directory"):
         load_model_file(tmp_path / "lamp.dot")

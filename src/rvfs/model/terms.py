@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from rvfs.errors import ModelError
 
+_SIGN = re.compile(r"\s*([+-])\s*")
 _TERM = re.compile(
-    r"\s*(?P<sign>[+-])?\s*(?:(?P<name>[A-Za-z_]\w*(?:\[\d+\])?)|(?P<number>0[xX][0-9a-fA-F]+|\d+))"
+    r"\s*(?:(?P<name>[A-Za-z_]\w*(?:\[\d+\])?)|(?P<number>0[xX][0-9a-fA-F]+|\d+))\s*", re.ASCII
 )
 
 
@@ -31,17 +32,28 @@ def parse_sum(text: str, *, file: str = "<sum>") -> Sum:
     """Read a sum. Raises :class:`ModelError` with the column and what was expected."""
     names: dict[str, int] = {}
     constant = place = 0
-    while place < len(text.rstrip()) or not place:
-        match = _TERM.match(text, place)
-        if match is None or (place and not match["sign"]):
-            wanted = "a name or a number" if match is None else "'+' or '-'"
-            raise ModelError(
-                f"cannot read the sum {text!r} at column {place + 1}: expected {wanted}", file=file
-            )
-        factor = -1 if match["sign"] == "-" else 1
-        if match["name"]:
-            names[match["name"]] = names.get(match["name"], 0) + factor
+    while place < len(text) or not place:
+        sign = _SIGN.match(text, place)
+        if place and not sign:
+            raise _fault(text, place, "'+' or '-'", file)
+        place = sign.end() if sign else place
+        term = _TERM.match(text, place)
+        if term is None:
+            raise _fault(text, place, "a name or a number", file)
+        factor = -1 if sign and sign[1] == "-" else 1
+        if term["name"]:
+            names[term["name"]] = names.get(term["name"], 0) + factor
         else:
-            constant += factor * int(match["number"], 0 if "x" in match["number"].lower() else 10)
-        place = match.end()
+            constant += factor * int(term["number"], 16 if "x" in term["number"].lower() else 10)
+        place = term.end()
+    if not -(2**63) <= constant < 2**63:
+        raise ModelError(f"the sum {text!r} does not fit in 64 bits", file=file)
     return Sum(text, tuple(names.items()), constant)
+
+
+def _fault(text: str, place: int, expected: str, file: str) -> ModelError:
+    found = repr(text[place]) if place < len(text) else "the end"
+    return ModelError(
+        f"cannot read the sum {text!r} at column {place + 1}: expected {expected}, found {found}",
+        file=file,
+    )

@@ -206,7 +206,7 @@ def _binding(sheet: Sheet, number: int, scope: Scope | None) -> Binding:
 def _check_taken(sheet: Sheet, number: int) -> Action | None:
     """A binding has an event, or atoms, or the entry ``reset``: one of them."""
     table = sheet.tables[number]
-    taken = [key for key in _TAKEN if key in table]
+    taken = [key for key in table if key in _TAKEN]
     resets = table.get("entry") == Entry.RESET.value
     if not taken and not resets:
         sheet.require(
@@ -228,7 +228,7 @@ def _check_taken(sheet: Sheet, number: int) -> Action | None:
 def _check_instance(sheet: Sheet, table: Table, number: int, scope: Scope) -> None:
     for key in ("task", "cpu", "id"):
         if key in table and key not in _INSTANCE_KEYS[scope]:
-            sheet.fault(f"a {scope.value} monitor has no instance per {key}", key, number)
+            sheet.fault(f"scope {scope.value} has no instance per {key}", key, number)
     if scope is Scope.OBJECT:
         sheet.require(table, "id", "a sum of fields, the number of the object", number)
 
