@@ -6,9 +6,19 @@ from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
 from rvfs.errors import ModelError
+from rvfs.monitor import Model
 from rvfs.monitors.bindings import Bindings, read_bindings
 from rvfs.monitors.fitting import monitor_of
-from rvfs.monitors.texts import LANGUAGES, Loaded, Text, Texts, bindings_of, decode, join
+from rvfs.monitors.texts import (
+    LANGUAGES,
+    Language,
+    Loaded,
+    Text,
+    Texts,
+    bindings_of,
+    decode,
+    join,
+)
 from rvfs.tracepoint import Vocabulary, catalogue
 
 
@@ -50,13 +60,23 @@ def load_monitor(folder: Traversable, vocabulary: Vocabulary | None = None) -> L
     return _bound(_join(model, bindings, vocabulary), model)
 
 
+def load_model(path: Path) -> Model:
+    """The model of a file, whatever its bindings. Raises :class:`ModelError`."""
+    name, language = path.stem, _language(path)
+    return language.read(_text(path).text, file=str(path), name=name).model
+
+
+def _language(path: Traversable) -> Language:
+    if not is_model(path.name):
+        raise ModelError(f"not a model file; expected {' or '.join(LANGUAGES)}", file=str(path))
+    return LANGUAGES[PurePath(path.name).suffix]
+
+
 def load_file(path: Path) -> Loaded:
     """A model file with its bindings: those within it, or of the ``.toml`` beside it.
 
     Without either it is not ``bound``. Raises :class:`ModelError`.
     """
-    if not is_model(path.name):
-        raise ModelError(f"not a model file; expected {' or '.join(LANGUAGES)}", file=str(path))
     return _load_file(path, path.with_suffix(".toml"))
 
 
@@ -65,9 +85,10 @@ def _load_file(path: Traversable, sheet: Traversable) -> Loaded:
 
 
 def _join(path: Traversable, beside: Bindings | None, vocabulary: Vocabulary) -> Loaded:
-    name, language = PurePath(path.name).stem, LANGUAGES[PurePath(path.name).suffix]
-    model = _text(path)
-    return join(name, model, language, bindings_of(model, language, beside), vocabulary)
+    language, model = _language(path), _text(path)
+    return join(
+        PurePath(path.name).stem, model, language, bindings_of(model, language, beside), vocabulary
+    )
 
 
 def _bound(loaded: Loaded, path: Traversable) -> Loaded:
