@@ -1,7 +1,6 @@
 """Monitors as files: a folder with the model and its bindings, or a model file with both."""
 
 import functools
-from codecs import BOM_UTF8
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
@@ -10,7 +9,16 @@ from rvfs.errors import ModelError
 from rvfs.monitor import Model
 from rvfs.monitors.bindings import Bindings, read_bindings
 from rvfs.monitors.fitting import monitor_of
-from rvfs.monitors.texts import LANGUAGES, Language, Loaded, Text, bindings_of, join
+from rvfs.monitors.texts import (
+    LANGUAGES,
+    Language,
+    Loaded,
+    Text,
+    Texts,
+    bindings_of,
+    decode,
+    join,
+)
 from rvfs.tracepoint import Vocabulary, catalogue
 
 
@@ -109,7 +117,7 @@ def _container(
         if child.monitor.is_container:
             sheet.fault(f"{child.monitor.name} is a container in a container", "children")
     sheet.stop()
-    return Loaded(monitor, children)
+    return Loaded(monitor, children, texts=Texts(None, sheet.text))
 
 
 def _read(sheet: Traversable) -> Bindings:
@@ -118,15 +126,8 @@ def _read(sheet: Traversable) -> Bindings:
 
 
 def _text(path: Traversable) -> Text:
-    """The text of a file, lines ended by ``\\n``, without the mark that some editors begin with."""
     try:
-        data = path.read_bytes().removeprefix(BOM_UTF8)
-        return Text(data.decode().replace("\r\n", "\n").replace("\r", "\n"), str(path))
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode().split("\n")
-        raise ModelError(
-            "not UTF-8 text", file=str(path), line=len(before), column=len(before[-1]) + 1
-        ) from None
+        return decode(path.read_bytes(), file=str(path))
     except OSError as error:
         raise ModelError(error.strerror or "cannot be read", file=str(path)) from None
 

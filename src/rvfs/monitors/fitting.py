@@ -34,9 +34,7 @@ def monitor_of(
     name: str, model: Model | None, bindings: Bindings, vocabulary: Vocabulary
 ) -> Monitor:
     """The monitor. Raises :class:`ModelError` where a binding names what does not exist."""
-    for message, key, where in _misfits(bindings, model, vocabulary):
-        bindings.sheet.fault(message, key, where)
-    bindings.sheet.stop()
+    check_fit(bindings, model, vocabulary)
     try:
         return Monitor(
             name, bindings.description, bindings.scope, model, bindings.bindings,
@@ -44,6 +42,16 @@ def monitor_of(
         )  # fmt: skip
     except InvalidInput as error:
         raise ModelError(str(error), file=bindings.sheet.file) from None
+
+
+def check_fit(bindings: Bindings, model: Model | None, vocabulary: Vocabulary) -> None:
+    """Raises :class:`ModelError` where a binding names what model or tracepoint do not have.
+
+    Without a model only the tracepoints are looked at.
+    """
+    for message, key, where in _misfits(bindings, model, vocabulary):
+        bindings.sheet.fault(message, key, where)
+    bindings.sheet.stop()
 
 
 def _misfits(bindings: Bindings, model: Model | None, vocabulary: Vocabulary) -> Iterator[_Fault]:
