@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 
 from rvfs import __version__
-from rvfs.cli import check, hwbp, listing, model, mount
+from rvfs.cli import check, convert, hwbp, listing, model, mount
 from rvfs.errors import InvalidInput, RvfsError
 
-_COMMANDS = (mount, check, listing, model, hwbp)
+_COMMANDS = (mount, check, convert, listing, model, hwbp)
 _EXAMPLES = """\
 examples:
   rvfs mount ./rv                      a simulated machine, monitored, at ./rv

@@ -70,6 +70,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--format", choices=tuple(FORMATS), default="text")
     parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path,
+        help="write the violations to FILE, not to stdout; as a table, if it ends in .parquet",
+    )  # fmt: skip
+    parser.add_argument(
         "-j", "--jobs", metavar="N", type=_count_of_jobs, default=1,
         help="how many recordings to judge at a time (0: one per CPU); the report is the same",
     )  # fmt: skip
@@ -114,10 +118,10 @@ def _check_all(args: argparse.Namespace) -> int:
     files, style = list(_recordings(args.traces)), FORMATS[args.format]
     told_apart = len(args.traces) > 1 or files != args.traces
     statuses: Counter[int] = Counter()
-    with _judged(files, monitors, args) as results:
+    with _place(args.output, style) as place, _judged(files, monitors, args) as results:
         for file, steps in zip(files, results, strict=True):
-            line = partial(style.violation, file if told_apart else None)
-            statuses[_conclude(_tell(file, steps, line), style)] += 1
+            put = partial(place, file if told_apart else None)
+            statuses[_conclude(_tell(file, steps, put), style)] += 1
     if files != args.traces:
         _say(_total(statuses))
     return max(statuses)
@@ -205,7 +209,7 @@ def _results_folder(folder: Path | None) -> Iterator[Path]:
     yield folder
 
 
-def _tell(file: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") -> "Judged":
+def _tell(file: str, steps: "Iterable[Step]", put: "Callable[[list[Verdict]], str]") -> "Judged":
     """Write the violations of a recording as they come; how it ended."""
     from rvfs.judging.report import Judged
 
@@ -214,7 +218,7 @@ def _tell(file: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") 
             if isinstance(step, Judged):
                 end = step
             else:
-                shown.show(step.done, "".join(map(line, step.verdicts)))
+                shown.show(step.done, put(step.verdicts))
     return end
 
 
