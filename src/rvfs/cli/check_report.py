@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
     from rvfs.event import Verdict
@@ -42,9 +42,15 @@ def _text_violation(file: str | None, verdict: "Verdict") -> str:
     comm, pid = _task(verdict)
     return (
         (f"{file}: " if file else "") + f"{_time(verdict.time)} [{verdict.cpu:03d}] "
-        f"{verdict.monitor} {comm}-{pid}: event {verdict.event} not expected in the state "
-        f"{verdict.state}\n"
+        f"{verdict.monitor} {comm}-{pid}: {_reason(verdict)}\n"
     )
+
+
+def _reason(verdict: "Verdict") -> str:
+    if verdict.rule:
+        return f"{verdict.event or 'nothing'} not expected in the states {verdict.state}"
+    env = "" if verdict.env is None else f" with {verdict.env}"
+    return f"event {verdict.event} not expected in the state {verdict.state}{env}"
 
 
 def _losses(report: "Report") -> "dict[int, int | None]":
@@ -72,6 +78,8 @@ def _json_violation(file: str | None, verdict: "Verdict") -> str:
         "time": float(_time(verdict.time)), "cpu": verdict.cpu, "monitor": verdict.monitor,
         "task": comm, "pid": pid, "state": verdict.state, "event": verdict.event,
     }  # fmt: skip
+    if verdict.env is not None:
+        found["env"] = verdict.env
     return json.dumps({"file": file, **found} if file else found) + "\n"
 
 
@@ -86,6 +94,25 @@ FORMATS: Mapping[str, Style] = {
     "text": Style(_text_violation, _text_summary),
     "json": Style(_json_violation, _json_summary),
 }
+
+
+class Lines:
+    """Violations as lines, on stdout or in a file."""
+
+    def __init__(self, style: Style, *, told_apart: bool, file: TextIO | None = None) -> None:
+        self._line, self._told_apart, self._file = style.violation, told_apart, file
+
+    def __call__(self, file: str, verdicts: "Iterable[Verdict]") -> str:
+        """Take the violations of a recording, named where there are several.
+
+        What is returned is to be shown: all of it where there is no file to write to.
+        """
+        name = file if self._told_apart else None
+        lines = "".join(self._line(name, verdict) for verdict in verdicts)
+        if self._file is None:
+            return lines
+        self._file.write(lines)
+        return ""
 
 
 class _Quiet:

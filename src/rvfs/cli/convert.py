@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         with EventWriter(part, vocabulary, tracepoints) as table:
             while (batch := source.read(BATCH)) is not None:
                 table.write(batch, source.uncounted)
+            table.note(source.notes)
     for note in source.notes:
         sys.stderr.write(f"{args.trace}: warning: {note}\n")
     return 0

@@ -34,20 +34,25 @@ _values = attrgetter(
 
 
 class VerdictTable:
-    """The table at ``path``, whole once it is closed."""
+    """The table at ``path``, whole when the block ends."""
 
     def __init__(self, path: Path):
         self._file = pq.ParquetWriter(path, SCHEMA, compression="lz4")
         self._rows: list[tuple[object, ...]] = []
 
-    def write(self, file: str, verdicts: Iterable[Verdict]) -> None:
+    def __enter__(self) -> "VerdictTable":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flush()
+        self._file.close()
+
+    def write(self, file: str, verdicts: Iterable[Verdict]) -> str:
+        """Append violations of a recording; nothing of them is to be shown."""
         self._rows += [(file, *_values(verdict)) for verdict in verdicts]
         if len(self._rows) >= ROW_GROUP:
             self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        self._file.close()
+        return ""
 
     def _flush(self) -> None:
         columns = [

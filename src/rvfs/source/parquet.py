@@ -5,9 +5,11 @@ that. Any writer's types will do: integers of any width, times as integers or ti
 plain or as a dictionary, nulls where an event has no such field.
 """
 
+import json
 from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +18,8 @@ import pyarrow.parquet as pq
 from rvfs.errors import RvfsError, TraceError
 from rvfs.event import Batch, Column, Ints
 from rvfs.source import Wanted
-from rvfs.source.parquet_columns import Bad, Rows, ints, is_text, numbers, texts, valid
-from rvfs.source.parquet_schema import HEAD, LOST, LOST_EVENTS, declared, own_column
+from rvfs.source.parquet_columns import Bad, Rows, ints, is_number, is_text, numbers, texts, valid
+from rvfs.source.parquet_schema import HEAD, LOST, LOST_EVENTS, NOTES, declared, own_column
 from rvfs.source.reader import Stretch, StretchReader
 from rvfs.tracepoint import Vocabulary
 
@@ -27,6 +29,11 @@ ROWS = 1 << 17
 PIDS = 1 << 22
 #: In the place of a tracepoint's number.
 UNWANTED, GAP = -1, -2
+
+#: What the columns of the head may be; ``comm`` need not be there.
+FITS = {"ts": is_number, "cpu": is_number, "pid": is_number, "event": is_text}
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +64,7 @@ class ParquetReader(StretchReader[Lot]):
         self._comms = _Comms()
         self._row, self._last = 0, -(2**63)
         self._damage: TraceError | None = None
+        self._lots = _ahead(iter(list[tuple[int, pa.RecordBatch]]()))
         try:
             schema = pq.read_schema(path)
             self._columns = {column.name: column.type for column in schema}
@@ -64,24 +72,31 @@ class ParquetReader(StretchReader[Lot]):
             self._file = pq.ParquetFile(path, read_dictionary=text)
             for tracepoint in declared(schema.metadata):
                 vocabulary.add(tracepoint)
+            self.notes = json.loads(self._file.metadata.metadata.get(NOTES, b"[]"))
         except (pa.ArrowException, OSError, ValueError, LookupError, RvfsError) as error:
             raise self._fault(_said(error)) from None
-        missing = [name for name in HEAD if name not in self._columns and name != "comm"]
+        missing = [name for name in FITS if name not in self._columns]
         if missing:
             raise self._fault(f"not a table of events: it has no column {', '.join(missing)}")
+        for name, fits in FITS.items():
+            if not fits(self._columns[name]):
+                raise self._fault(f"column {name} cannot hold {self._columns[name]}")
         self.subscribe({})
 
     def subscribe(self, wanted: Wanted) -> None:
+        self._lots.close()
         if self._stretch is not None:
-            self._row = self._stretch.first + self._at
+            self._row, self._last = self._stretch.first + self._at, -(2**63)
         self._stretch = None
         known = {number: tracepoint for number, tracepoint in self._vocabulary if number in wanted}
         self._numbers = {known[number].name: number for number in reversed(known)}
         self._numbers |= {tracepoint.full_name: number for number, tracepoint in known.items()}
         self._numbers[LOST] = GAP
         self._places = {number: self._find(number, wanted[number]) for number in known}
-        self._missing = {n: wanted[n] & known[n].by_name.keys() - self._places[n].keys() for n in known}
-        self._lots = self._decode()
+        self._missing = {
+            n: wanted[n] & known[n].by_name.keys() - self._places[n].keys() for n in known
+        }
+        self._lots = _ahead(self._decode())
 
     def close(self) -> None:
         super().close()
@@ -101,7 +116,7 @@ class ParquetReader(StretchReader[Lot]):
 
     def _decode(self) -> Generator[tuple[int, pa.RecordBatch], None, None]:
         """(number of the first row, rows), from the next row on."""
-        first, groups = 0, []
+        first, groups = 0, list[int]()
         metadata = self._file.metadata
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group).num_rows
@@ -132,9 +147,12 @@ class ParquetReader(StretchReader[Lot]):
                 lot = self._lot(first, batch)
             except Bad as bad:  # what is before it is delivered
                 self._damage = self._fault(f"row {first + bad.row}: {bad.message}")
+                if not bad.row:
+                    raise self._damage from None
                 batch = batch.slice(0, bad.row)
             else:
                 break
+        self._last = int(lot.time[-1]) if len(lot) else self._last
         self._row = first + batch.num_rows
         self.done = self._row / max(self._file.metadata.num_rows, 1)
         return lot
@@ -142,12 +160,11 @@ class ParquetReader(StretchReader[Lot]):
     def _lot(self, first: int, batch: pa.RecordBatch) -> Lot:
         tp = self._tracepoints(batch)
         heads = [ints(batch[name], name) for name in ("ts", "cpu", "pid")]
-        if batch.num_rows:
-            self._require_order(heads[0])
-        comm = batch["comm"] if "comm" in self._columns else None
+        self._require_order(heads[0])
+        comm = batch["comm"] if is_text(self._columns.get("comm", pa.null())) else None
         time, cpu, pid = heads
         lot = Lot(time, {}, first=first, tp=tp, cpu=cpu, pid=pid, comm=comm)
-        for number, places in self._places.items():
+        for number in self._places:
             rows = np.flatnonzero(tp == number)
             if rows.size:
                 lot.rows[number] = rows
@@ -158,18 +175,18 @@ class ParquetReader(StretchReader[Lot]):
     def _tracepoints(self, batch: pa.RecordBatch) -> Ints:
         """The number of each row's event, UNWANTED or GAP."""
         events = batch["event"]
-        if not is_text(events.type):
-            raise Bad(0, f"column event holds {events.type}, not text")
         known = [self._numbers.get(name, UNWANTED) for name in events.dictionary.to_pylist()]
-        found = np.array([*known, UNWANTED], np.int64)[np.where(valid(events), numbers(events), -1)]
-        return np.asarray(found, np.int64)
+        places = numbers(events)
+        if events.null_count:
+            places = np.where(valid(events), places, len(known))
+        return np.array([*known, UNWANTED], np.int64).take(places)
 
     def _require_order(self, time: Ints) -> None:
         back = np.flatnonzero(time[1:] < time[:-1]) + 1
-        if time[0] < self._last or back.size:
-            row = 0 if time[0] < self._last else int(back[0])
-            raise Bad(row, "time goes back; sort the table by ts")
-        self._last = int(time[-1])
+        if time.size and time[0] < self._last:
+            back = np.zeros(1, np.intp)
+        if back.size:
+            raise Bad(int(back[0]), "time goes back; sort the table by ts")
 
     def _values(self, batch: pa.RecordBatch, number: int, rows: Rows) -> dict[str, Column]:
         tracepoint = self._vocabulary[number]
@@ -198,19 +215,28 @@ class ParquetReader(StretchReader[Lot]):
         self, lot: Lot, start: int, stop: int, lost: Mapping[int, int]
     ) -> tuple[Batch, int]:
         part = slice(start, stop)
-        heads = [lot.tp[part], lot.time[part], lot.cpu[part], lot.pid[part]]
-        if lot.comm is not None:
-            self._comms.learn(heads[3], lot.comm.slice(start, stop - start))
-        if not (wanted := heads[0] >= 0).all():
-            heads = [head[wanted] for head in heads]
+        tp, time, cpu, pid = lot.tp[part], lot.time[part], lot.cpu[part], lot.pid[part]
+        if lot.comm is not None and pid.size:
+            self._comms.learn(pid, lot.comm.slice(start, stop - start))
+        if not (wanted := tp >= 0).all():
+            tp, time, cpu, pid = (head[wanted] for head in (tp, time, cpu, pid))
         fields = {}
         for number, columns in lot.fields.items():
             first, last = np.searchsorted(lot.rows[number], (start, stop))
             fields[number] = {name: column[first:last] for name, column in columns.items()}
-        return Batch(*heads, fields, self._comms, lost), stop
+        return Batch(tp, time, cpu, pid, fields, self._comms, lost), stop
 
     def _fault(self, message: str) -> TraceError:
         return TraceError(message, file=self._path)
+
+
+def _ahead(lots: Iterator[T]) -> Generator[T, None, None]:
+    """The same, each decoded (without Python's lock) while the one before it is in use."""
+    with ThreadPoolExecutor(1) as helper:
+        coming = helper.submit(next, lots, None)
+        while (lot := coming.result()) is not None:
+            coming = helper.submit(next, lots, None)
+            yield lot
 
 
 def _said(error: Exception) -> str:
@@ -227,10 +253,13 @@ class _Comms(Mapping[int, str]):
 
     def learn(self, pids: Ints, names: Any) -> None:
         """These tasks have these names now; those without keep the one they had."""
-        known = (pids >= 0) & (pids < PIDS) & valid(names)
         mine = np.array([self._number(name) for name in names.dictionary.to_pylist()], np.int32)
-        if known.any():
-            self._of_pid[pids[known]] = mine[numbers(names)[known]]
+        places = numbers(names)
+        if names.null_count or pids.min() < 0 or pids.max() >= PIDS:
+            known = (pids >= 0) & (pids < PIDS) & valid(names)
+            pids, places = pids[known], places[known]
+        if places.size:
+            self._of_pid[pids] = mine.take(places)
 
     def _number(self, name: str) -> int:
         number = self._numbers.setdefault(name, len(self._names))

@@ -26,6 +26,12 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def is_number(kind: pa.DataType) -> bool:
+    return any(
+        test(kind) for test in (pa.types.is_integer, pa.types.is_timestamp, pa.types.is_boolean)
+    )
+
+
 def ints(column: pa.Array, name: str, rows: Rows | slice = ALL) -> Ints:
     """int64, or uint64 where that is its type. Raises :class:`Bad` for a null or another type."""
     require_values(column, name, rows)
@@ -34,7 +40,7 @@ def ints(column: pa.Array, name: str, rows: Rows | slice = ALL) -> Ints:
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int64())
     if not pa.types.is_integer(column.type):
-        raise Bad(0, f"column {name} holds {column.type}, not integers")
+        raise Bad(_first(rows), f"column {name} holds {column.type}, not integers")
     values = _view(column)[rows]
     wide = column.type == pa.uint64() and name != "ts"
     return values if wide else values.astype(np.int64, copy=False)
@@ -44,14 +50,14 @@ def texts(column: pa.Array, name: str, rows: Rows) -> Column:
     """``bytes`` for each of these rows. Raises as :func:`ints`."""
     require_values(column, name, rows)
     if not pa.types.is_dictionary(column.type):
-        raise Bad(0, f"column {name} holds {column.type}, not text")
+        raise Bad(_first(rows), f"column {name} holds {column.type}, not text")
     known = [text.encode() for text in column.dictionary.to_pylist()]
-    return np.array(known or [b""], dtype=object)[numbers(column)[rows]]
+    return np.array(known or [b""]).take(numbers(column)[rows])
 
 
-def numbers(column: Any) -> Ints:
+def numbers(column: Any) -> npt.NDArray[np.integer[Any]]:
     """Of text: where it stands in the dictionary of the column; a null stands anywhere."""
-    return _view(column.indices).astype(np.int64)
+    return _view(column.indices)
 
 
 def require_values(column: pa.Array, name: str, rows: Rows | slice = ALL) -> None:
@@ -69,6 +75,10 @@ def valid(column: pa.Array) -> npt.NDArray[np.bool_]:
         return np.full(len(column), not column.null_count)
     found = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
     return found[column.offset : column.offset + len(column)].astype(np.bool_)
+
+
+def _first(rows: Rows | slice) -> int:
+    return 0 if isinstance(rows, slice) else int(rows[0])
 
 
 def _view(column: pa.Array) -> npt.NDArray[Any]:

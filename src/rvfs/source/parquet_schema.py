@@ -14,7 +14,8 @@ EVENT.FIELD               likewise       a field of this event (its bare name) a
 Where events were lost there is a row of the event :data:`LOST`: on ``cpu``, before the next
 row; ``lost.events`` says how many, 0 where nobody counted. The metadata ``rvfs.tracepoints``
 of the table declares its events (JSON: their C declarations and print templates), so that
-those which rvfs does not know by itself can be judged as well.
+those which rvfs does not know by itself can be judged as well; ``rvfs.notes`` is a list of
+sentences on what could not be delivered.
 """
 
 import json
@@ -26,7 +27,7 @@ from rvfs.tracepoint import COMMON_FIELDS, Field, Tracepoint
 
 HEAD = ("ts", "cpu", "pid", "comm", "event")
 LOST, LOST_EVENTS = "rvfs:lost", "lost.events"
-DECLARATIONS = b"rvfs.tracepoints"
+DECLARATIONS, NOTES = b"rvfs.tracepoints", b"rvfs.notes"
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HEAD_TYPES = (pa.int64(), pa.int32(), pa.int32(), TEXT, TEXT)
@@ -73,14 +74,16 @@ def own_column(tracepoint: Tracepoint, field: str) -> str:
 def _declared(tracepoint: Tracepoint) -> dict[str, object]:
     return {
         "fields": [field.declaration for field in tracepoint.fields],
-        "print": tracepoint.template,
+        "template": tracepoint.template,
     }
 
 
 def declared(metadata: Mapping[bytes, bytes] | None) -> list[Tracepoint]:
     """The events that a table declares. Raises :class:`ValueError` or an rvfs error."""
     told = json.loads((metadata or {}).get(DECLARATIONS, b"{}"))
-    return [
-        Tracepoint.declare(*name.split(":", 1), entry["fields"], entry["print"])
-        for name, entry in told.items()
-    ]
+    return [_declare(name, **entry) for name, entry in told.items()]
+
+
+def _declare(name: str, *, fields: list[str], template: str) -> Tracepoint:
+    system, _, bare = name.partition(":")
+    return Tracepoint.declare(system, bare, fields, template)

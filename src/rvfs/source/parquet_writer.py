@@ -1,6 +1,7 @@
 """Writes events, as a source delivers them, as Parquet; :mod:`.parquet_schema` is the table."""
 
-from collections.abc import Iterable, Mapping, Set
+import json
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rvfs.event import IDLE_PID, Batch, Column, Ints
-from rvfs.source.parquet_schema import LOST, LOST_EVENTS, TEXT, lay_out
+from rvfs.source.parquet_schema import LOST, LOST_EVENTS, NOTES, TEXT, lay_out
 from rvfs.tracepoint import Tracepoint, Vocabulary
 
 #: Rows that are written at once.
@@ -45,6 +46,10 @@ class EventWriter:
         if kind is None:
             self._flush()
         self._file.close()
+
+    def note(self, sentences: Sequence[str]) -> None:
+        """What a source could not deliver (its ``notes``, once it has ended)."""
+        self._file.add_key_value_metadata({NOTES: json.dumps(list(sentences))})
 
     def write(self, batch: Batch, uncounted: Set[int] = frozenset()) -> None:
         """Append events. Of the CPUs in ``uncounted`` nobody counted how many were lost."""
