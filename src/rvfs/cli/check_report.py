@@ -42,14 +42,15 @@ def _text_violation(file: str | None, verdict: "Verdict") -> str:
     comm, pid = _task(verdict)
     return (
         (f"{file}: " if file else "") + f"{_time(verdict.time)} [{verdict.cpu:03d}] "
-        f"{verdict.monitor} {comm}-{pid}: {_reason(verdict)}\n"
+        f"{verdict.monitor} {comm}-{pid}: {_what(verdict)}\n"
     )
 
 
-def _reason(verdict: "Verdict") -> str:
+def _what(verdict: "Verdict") -> str:
+    """The sentence of the kernel's trace events; of a rule also the atoms that held."""
     if verdict.rule:
-        return f"{verdict.event or 'nothing'} not expected in the states {verdict.state}"
-    env = "" if verdict.env is None else f" with {verdict.env}"
+        return f"violation detected in the states {verdict.state} with {verdict.event or 'no atom'}"
+    env = "" if verdict.env is None else f" with env {verdict.env}"
     return f"event {verdict.event} not expected in the state {verdict.state}{env}"
 
 
