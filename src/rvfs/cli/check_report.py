@@ -42,9 +42,16 @@ def _text_violation(file: str | None, verdict: "Verdict") -> str:
     comm, pid = _task(verdict)
     return (
         (f"{file}: " if file else "") + f"{_time(verdict.time)} [{verdict.cpu:03d}] "
-        f"{verdict.monitor} {comm}-{pid}: event {verdict.event} not expected in the state "
-        f"{verdict.state}\n"
+        f"{verdict.monitor} {comm}-{pid}: {_what(verdict)}\n"
     )
+
+
+def _what(verdict: "Verdict") -> str:
+    """The sentence of the kernel's trace events; of a rule also the atoms that held."""
+    if verdict.rule:
+        return f"violation detected in the states {verdict.state} with {verdict.event or 'no atom'}"
+    env = "" if verdict.env is None else f" with env {verdict.env}"
+    return f"event {verdict.event} not expected in the state {verdict.state}{env}"
 
 
 def _losses(report: "Report") -> "dict[int, int | None]":
@@ -72,6 +79,8 @@ def _json_violation(file: str | None, verdict: "Verdict") -> str:
         "time": float(_time(verdict.time)), "cpu": verdict.cpu, "monitor": verdict.monitor,
         "task": comm, "pid": pid, "state": verdict.state, "event": verdict.event,
     }  # fmt: skip
+    if verdict.env is not None:
+        found["env"] = verdict.env
     return json.dumps({"file": file, **found} if file else found) + "\n"
 
 

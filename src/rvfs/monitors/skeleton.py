@@ -67,18 +67,17 @@ def _has(name: str, word: str) -> bool:
 def skeleton(model: Model, machine: Machine) -> str:
     """The text of a bindings file for the model."""
     blocks = [_Block(name, machine.like(name)) for name in _needs(model)]
-    pids = any(_pids(found[0]) for _, found in blocks if found)
     lines = [
         f"# Bindings of {model.name}: which events of the system it sees.",
         f"# Tracepoints are those of {machine.title}; look at what is marked EDIT.",
         f'description = "{model.name}."{EDIT}: one line on what it checks',
-        f'scope = "{"task" if pids else "cpu"}"  # or {"cpu" if pids else "task"}, global, object',
+        'scope = "task"  # or cpu, global, object',
     ]
     lines += _of_rule(model) if isinstance(model, Rule) else _tables(model.timing)
     told = isinstance(model, Rule) or model.timing is None or not model.timing.envs
     for block in blocks:
         lines += ["", *_about(block)]
-        text = list(_binding(model, block, pids))
+        text = list(_binding(model, block))
         if not told and (block.found or block is blocks[-1]):
             text += _env(model)
             told = True
@@ -133,15 +132,14 @@ def _about(block: _Block) -> Iterator[str]:
         yield f"# {tracepoint.full_name}: {fields}"
 
 
-def _binding(model: Model, block: _Block, pids: bool) -> Iterator[str]:
+def _binding(model: Model, block: _Block) -> Iterator[str]:
     yield "[[on]]"
     yield f'tracepoint = "{block.found[0].full_name if block.found else "system:name"}"'
-    if pids and block.found:
-        first, *others = _pids(block.found[0]) or [""]
-        also = f"  # or {', '.join(others)}" if others else ""
-        yield (
-            f'task = "{first}"{also}' if first else '# task = "FIELD": the current task without it'
-        )
+    pids = _pids(block.found[0]) if block.found else []
+    if pids:
+        yield f'task = "{pids[0]}"' + (f"  # or {', '.join(pids[1:])}" if pids[1:] else "")
+    elif block.found:
+        yield '# task = "FIELD"; without it the current task'
     if isinstance(model, Rule):
         kinds = "set, update or pulse; true, false or a condition"
         yield f"update = {{ {block.name} = true }}{EDIT}: {kinds}"
