@@ -19,7 +19,7 @@ SOURCE = REPOSITORY / "src"
 #: Lowest first: a file imports from its own room and from those above it in this list.
 ROOMS = (
     "errors", "extras", "codec", "tracepoint", "event", "_stepper", "_decoder", "model", "monitor",
-    "select", "program", "clockwork", "running", "engine", "hwbp", "monitors", "reactors",
+    "select", "program", "clockwork", "inside", "running", "engine", "hwbp", "monitors", "reactors",
     "source", "judging", "trace", "task_slots", "change", "bundle", "registered", "registry",
     "pump", "logbook", "state", "workshop", "files", "monitor_files", "hwbp_files", "readers",
     "pipe", "tree", "machine", "inodes", "handles", "fs", "daemon", "testing", "cli", "__main__",

@@ -6,9 +6,14 @@ below have them: :mod:`rvfs.select` what an event brings, :mod:`rvfs.program` th
 :mod:`rvfs.running` the instances.
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
 from rvfs import _stepper
 from rvfs._stepper import Twin
 from rvfs.event import Batch, Transition, Verdict, batch_of
+from rvfs.inside import Inside
 from rvfs.monitor import Monitor
 from rvfs.program import Program, compile_monitor
 from rvfs.running import Found, Running, Timed, run
@@ -16,6 +21,14 @@ from rvfs.select import Priorities
 from rvfs.tracepoint import Vocabulary
 
 _SWITCH = "sched:sched_switch"
+
+
+class Replaced(NamedTuple):
+    """How many instances kept their state, how many start anew, and what restores what was."""
+
+    kept: int
+    anew: int
+    undo: Callable[[], None]
 
 
 class Engine:
@@ -94,6 +107,38 @@ class Engine:
             if isinstance(running, Timed):
                 found += running.expire(now, batch_of([]))
         return _in_order(found)
+
+    # -- while it runs ---------------------------------------------------------------------
+
+    def replace(self, program: Program) -> Replaced:
+        """Swap the program of the running monitor of that name; parameters go by their names.
+
+        Raises as :meth:`add`, and then nothing has changed.
+        """
+        name = program.monitor.name
+        old = self._running[name]
+        new = run(program, self._twin)
+        if isinstance(new, Timed):
+            known = program.monitor.params
+            new.set_params({n: value for n, value in old.params.items() if n in known})
+        new.take_over(old)
+        self._running[name] = new
+        undo = partial(self._running.__setitem__, name, old)
+        return Replaced(new.stats.kept, new.stats.anew, undo)
+
+    def set_param(self, name: str, param: str, value: int) -> None:
+        """Change a parameter; it counts from the next condition and the next timer on."""
+        running = self._running[name]
+        if isinstance(running, Timed):
+            running.set_params({param: value})
+
+    def params(self, name: str) -> Mapping[str, int]:
+        """The parameters of a running monitor."""
+        return self._running[name].params
+
+    def inside(self, name: str) -> Inside:
+        """What can be seen of a running monitor."""
+        return self._running[name]
 
 
 def _in_order(found: list[Found]) -> list[Verdict]:

@@ -2,7 +2,8 @@ cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 
 cdef class Ruled:
-    cdef Py_ssize_t width, depth, resets
+    cdef readonly Py_ssize_t resets
+    cdef Py_ssize_t width, depth
     cdef int16_t idle
     cdef int64_t all_known, first_known, first_values
     cdef const int16_t[::1] table, start
@@ -21,6 +22,6 @@ cdef class Ruled:
         following=int16_t, node=Py_ssize_t, byte=Py_ssize_t, cell=Py_ssize_t,
     )
     cpdef Py_ssize_t run(
-        self, Py_ssize_t count, const int64_t[::1] times, int16_t[::1] before,
+        self, Py_ssize_t first, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before,
         int16_t[::1] after, int64_t[::1] seen
     )

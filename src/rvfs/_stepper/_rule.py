@@ -20,6 +20,7 @@ class Ruled:
     (``load_firsts``), those of that value.
 
     ``violations`` (six numbers for each letter) receives: index of the letter, row, valuation.
+    ``resets`` are the instances that were forgotten while they were monitoring.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class Ruled:
         self.kinds, self.puts, self.holds, self.load_firsts = kinds, puts, holds, load_firsts
         self.at, self.letters, self.instances, self.values = at, letters, instances, values
         self.counts, self.violations = counts, violations
+        self.resets = 0
 
     def hold(self, states, since, known, valuations):
         """The row of each instance, since when, the atoms that are known of it and that hold."""
         self.states, self.since, self.known, self.valuations = states, since, known, valuations
 
-    def run(self, count, times, before, after, seen):
-        """Take the first ``count`` letters in order; the number of violations found.
+    def run(self, first, last, times, before, after, seen):
+        """Take the letters ``first`` to ``last - 1``; the number of violations found.
 
         ``before``, ``after`` and ``seen``, unless None, receive two entries for each letter, one
         for each half of a pulse: the row on either side, and the valuation. Where there was no
@@ -46,7 +48,7 @@ class Ruled:
         """
         observed = before is not None
         found = loaded = 0
-        for i in range(count):
+        for i in range(first, last):
             instance = self.instances[i]
             letter = self.letters[i]
             kind = self.kinds[letter]
@@ -55,6 +57,7 @@ class Ruled:
             if kind == 3:
                 self.known[instance] = self.first_known
                 self.valuations[instance] = self.first_values
+                self.resets += self.states[instance] != self.idle
                 self.states[instance] = self.idle
                 continue
             self.known[instance] |= self.puts[letter]

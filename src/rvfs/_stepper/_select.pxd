@@ -22,11 +22,11 @@ cdef class Selector:
 
     @cython.locals(
         i=Py_ssize_t, count=Py_ssize_t, known=Py_ssize_t, found=Py_ssize_t, held=Py_ssize_t,
-        room=Py_ssize_t, spare=Py_ssize_t, slot=Py_ssize_t, end=Py_ssize_t, row=Py_ssize_t,
+        spare=Py_ssize_t, slot=Py_ssize_t, end=Py_ssize_t, row=Py_ssize_t,
         tp=int64_t, target=int64_t, node=Py_ssize_t, letter=Py_ssize_t, instance=int64_t,
         load=Py_ssize_t, top=Py_ssize_t, value=int64_t,
     )
-    cpdef Py_ssize_t run(self)
+    cpdef Py_ssize_t run(self, Py_ssize_t first, Py_ssize_t room)
 
     @cython.locals(key=int64_t, cpu=int64_t, column=int64_t)
     cdef int64_t instance(self, Py_ssize_t i, Py_ssize_t row, Py_ssize_t slot) noexcept

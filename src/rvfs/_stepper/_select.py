@@ -54,8 +54,9 @@ class Selector:
             self.rows[tp] = 0
         self.next = 0
 
-    def run(self):
-        """Go on in the batch; how many letters were found.
+    def run(self, first, room):
+        """Go on in the batch; how many letters were found. They are written from place ``first``
+        on, ``room`` at most.
 
         It ends early, with ``next`` short of the end, when an array is full, when there is no
         place for another object (see :meth:`rehash`), or at an event for which the columns of
@@ -67,9 +68,10 @@ class Selector:
         at, letters, instances, values = self.at, self.letters, self.instances, self.values
         count = len(tps)
         known = len(firsts) - 1
-        room = len(at) - self.widest
+        room = first + room - self.widest
         spare = len(values) - self.heaviest
-        found = held = 0
+        found = first
+        held = 0
         top = self.top
         i = self.next
         while i < count and found <= room and held <= spare:
@@ -111,7 +113,7 @@ class Selector:
             i += 1
         self.next = i
         self.top = top
-        return found
+        return found - first
 
     def instance(self, i, row, slot):
         """The instance that event ``i`` concerns; -1 for an impossible key."""

@@ -15,5 +15,6 @@ cdef class Stepper:
         instance=Py_ssize_t, row=int16_t, following=int16_t, cell=Py_ssize_t,
     )
     cpdef Py_ssize_t run(
-        self, Py_ssize_t count, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
+        self, Py_ssize_t first, Py_ssize_t last, const int64_t[::1] times,
+        int16_t[::1] before, int16_t[::1] after
     )

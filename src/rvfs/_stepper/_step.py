@@ -26,8 +26,8 @@ class Stepper:
         """The row of each instance, and the time (ns) since when it is in it."""
         self.states, self.since = states, since
 
-    def run(self, count, times, before, after):
-        """Take the first ``count`` letters in order; the number of violations found.
+    def run(self, first, last, times, before, after):
+        """Take the letters ``first`` to ``last - 1``; the number of violations found.
 
         ``before`` and ``after``, unless None, receive the row on either side of every letter.
         """
@@ -37,7 +37,7 @@ class Stepper:
         violations = self.violations
         found = 0
         observed = before is not None
-        for i in range(count):
+        for i in range(first, last):
             instance = instances[i]
             row = states[instance]
             cell = row * width + letters[i]

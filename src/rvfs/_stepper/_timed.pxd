@@ -25,8 +25,10 @@ cdef class Timed:
         cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
     )
     cpdef Py_ssize_t run(
-        self, Py_ssize_t count, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
+        self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
     )
+
+    cpdef begin(self, Py_ssize_t first)
 
     cpdef Py_ssize_t expire(self, int64_t time, Py_ssize_t found=*)
 
@@ -46,7 +48,7 @@ cdef class Timed:
         bound=Py_ssize_t, term=Py_ssize_t, place=Py_ssize_t, earliest=int64_t, limit=int64_t,
         began=int64_t, value=int64_t,
     )
-    cdef void rearm(self, int16_t row, int16_t left, Py_ssize_t instance, int64_t time) noexcept
+    cpdef void rearm(self, int16_t row, int16_t left, Py_ssize_t instance, int64_t time) noexcept
 
     @cython.locals(place=Py_ssize_t)
     cdef void arm(self, Py_ssize_t instance, int64_t key) noexcept

@@ -68,25 +68,27 @@ class Timed:
         self.states, self.since, self.registers = states, since, registers
         self.armed, self.due, self.where, self.heap = armed, due, where, heap
 
-    def run(self, count, times, before, after):
-        """Go on with the first ``count`` letters; the number of violations found.
+    def begin(self, first):
+        """Go to the letter ``first``; the values begin there as well."""
+        self.next = first
+        self.loaded = 0
 
-        ``next`` is the letter with which the next run goes on, 0 when all were taken: it ends
-        early when ``violations`` is full. ``before`` and ``after``, unless None, receive the
-        row on either side of every letter; ``after`` is -1 where it was refused.
+    def run(self, last, times, before, after):
+        """Go on with the letters up to ``last - 1``; the number of violations found.
+
+        It ends early, with ``next`` short of ``last``, when ``violations`` is full. ``before`` and
+        ``after``, unless None, receive the row on either side of every letter; ``after`` is -1
+        where it was refused.
         """
         observed = before is not None
         found = 0
         i = self.next
-        if i == 0:
-            self.loaded = 0
-        while i < count:
+        while i < last:
             time = times[self.at[i]]
             if self.armed_count and self.due[self.heap[0]] <= 2 * time:
                 found = self.expire(time, found)
             if found == self.most:
-                self.next = i
-                return found
+                break
             instance = self.instances[i]
             letter = self.letters[i]
             base = instance * self.span
@@ -132,7 +134,7 @@ class Timed:
                     if following != row or self.rearms[letter]:  # 4
                         self.rearm(following, row, instance, time)
             i += 1
-        self.next = 0
+        self.next = i
         return found
 
     def expire(self, time, found=0):

@@ -10,9 +10,10 @@ from rvfs.event import Ints, Transition
 from rvfs.model.automaton import INVALID
 from rvfs.model.rule import Rule
 from rvfs.monitor import Action
-from rvfs.program import Program, Rows
-from rvfs.running.instances import ROOM, Found, Mask, Piece, Running, grown, small_ints
-from rvfs.select import packed
+from rvfs.program import Letter, Program, Rows
+from rvfs.running.instances import Judged, Mask, Running, grown, small_ints
+from rvfs.running.letters import RING, ROOM, Piece
+from rvfs.select import Atoms, packed
 
 #: What is told of each half of a letter: the row before, the row after, the valuation.
 _SIDES = (np.int16, np.int16, np.int64)
@@ -55,7 +56,7 @@ class Ruled(Running):
             signed((1 << len(rule.atoms)) - 1), *self._first, view(small_ints(kinds)),
             view(packed([[signed(letter.puts) for letter in letters]], 1)),
             view(packed([[signed(letter.holds) for letter in letters]], 1)),
-            view(np.cumsum([0, *lengths], dtype=np.int64)), *self._selected(),
+            view(np.cumsum([0, *lengths], dtype=np.int64)), *self._ring.views, view(self._values),
             view(self.counts), view(self._violations),
         )  # fmt: skip
 
@@ -75,28 +76,96 @@ class Ruled(Running):
         untold = (self.known == known) & (self.valuations == valuation)
         return np.asarray(super()._blank() & untold)
 
-    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Found]:
+    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
         sides: tuple[Any, ...] = (None, None, None)
         if self.observed:
-            sides = tuple(np.empty(2 * piece.letters, dtype=kind) for kind in _SIDES)
+            sides = tuple(np.empty(2 * RING, dtype=kind) for kind in _SIDES)
         seen = (None if side is None else self._twin.view(side) for side in sides)
-        found = self._stepper.run(piece.letters, piece.times, *seen)
+        found = self._stepper.run(piece.first, piece.last, piece.times, *seen)
         if self.observed:
             steps += self._transitions(piece, *sides)
         for i, row, value in self._violations[: 3 * found].reshape(-1, 3).tolist():
-            yield self._verdict(piece, i, self._rule.states[row], self._rule.atoms_text(value))
+            yield self._judged(piece, i, row, self._rule.atoms_text(value))
 
     def _transitions(
         self, piece: Piece, before: Rows, after: Rows, seen: Ints
     ) -> Iterator[Transition]:
         """Every validation, be it the one that the rule is violated by."""
         rule = self._rule
-        for half in np.flatnonzero(before != self.program.idle).tolist():
+        mine = before[2 * piece.first : 2 * piece.last]
+        for half in (np.flatnonzero(mine != self.program.idle) + 2 * piece.first).tolist():
             new = int(after[half])
             yield self._transition(
                 piece, half // 2, rule.states[int(before[half])],
                 rule.atoms_text(int(seen[half])), "" if new < 0 else rule.states[new], False,
             )  # fmt: skip
+
+    def state(self, row: int) -> str:
+        return self._rule.states[row]
+
+    # -- seeing inside ---------------------------------------------------------------------
+
+    def _event_text(self, letter: Letter) -> str:
+        """``SLEEP,!RT``: the atoms that it tells; those that depend on the event have a ``?``."""
+        if letter.action is None:
+            return letter.entry.value
+        asked = {bit for origin in letter.loads if isinstance(origin, Atoms)
+                 for bit, _ in origin.conditions}  # fmt: skip
+        return ",".join(
+            f"{atom}?" if bit in asked else atom if letter.holds >> bit & 1 else f"!{atom}"
+            for bit, atom in enumerate(self._rule.atoms)
+            if letter.puts >> bit & 1
+        )
+
+    def _events(self) -> int:
+        return int(self.counts.sum())
+
+    def _resets(self) -> int:
+        return int(self._stepper.resets)
+
+    def coverage(self) -> Iterator[tuple[str, str, str, int]]:
+        rule = self._rule
+        classes = [rule.atoms_text(value) for value in examples(rule)]
+        counts = self.counts.reshape(len(rule.states), -1).tolist()
+        for row, targets in enumerate(rule.table):
+            for name, target, count in zip(classes, targets, counts[row], strict=True):
+                if target != INVALID:
+                    yield rule.states[row], name, rule.states[target], count
+
+    def _rows_for(self, old: Running) -> Rows:
+        """What a set of states means is for its own text to say: of another rule, an instance
+        keeps its atoms, and starts anew."""
+        if isinstance(old, Ruled) and old._rule.text == self._rule.text:
+            return np.arange(old.program.idle, dtype=np.int16)
+        return np.full(old.program.idle, self.program.idle, dtype=np.int16)
+
+    def _adopt(self, old: Running, rows: Rows) -> None:
+        super()._adopt(old, rows)
+        if not isinstance(old, Ruled):
+            return
+        count, atoms = len(old.states), old._rule.atoms
+        for bit, atom in enumerate(self._rule.atoms):
+            if atom in atoms:
+                place = atoms.index(atom)
+                for mine, theirs in ((self.known, old.known), (self.valuations, old.valuations)):
+                    told = theirs.view(np.uint64) >> np.uint64(place) & np.uint64(1)
+                    bits = mine[:count].view(np.uint64)
+                    bits &= np.uint64(~(1 << bit) & (1 << 64) - 1)
+                    bits |= told << np.uint64(bit)
+
+
+def examples(rule: Rule) -> list[int]:
+    """For each class the valuation with the fewest atoms that is of it."""
+    fewest = {0: 0}
+    for byte in range(rule.depth):
+        further: dict[int, int] = {}
+        for node, valuation in fewest.items():
+            for value in range(256):
+                target, found = rule.diagram[256 * node + value], valuation | value << 8 * byte
+                if target not in further or found.bit_count() < further[target].bit_count():
+                    further[target] = found
+        fewest = further
+    return [fewest.get(one, 0) for one in range(len(rule.start))]
 
 
 def signed(bits: int) -> int:

@@ -9,8 +9,9 @@ from rvfs._stepper import Twin
 from rvfs.clockwork import HORIZON, NEVER, UNSET, EnvText, conditions_of, rearms
 from rvfs.event import IDLE_PID, Batch, Ints, Transition, Verdict
 from rvfs.monitor import Entry, Scope
-from rvfs.program import MAX_CPUS, Program, Rows
-from rvfs.running.instances import Found, Mask, Piece, Running, grown, small_ints, where
+from rvfs.program import Program, Rows
+from rvfs.running.instances import Found, Judged, Mask, Running, grown, small_ints, where
+from rvfs.running.letters import Piece
 from rvfs.running.plain import Plain
 from rvfs.select import Priorities, packed
 
@@ -19,14 +20,13 @@ MOST = 256
 
 _AUTOMATON_KINDS = {Entry.HANDLE: 0, Entry.START_RUN: 0, Entry.START: 1, Entry.RESET: 2}
 _ENVIRONMENT, _TIMER = 1, 2
-_ON_CPU = (Scope.CPU, Scope.TASK)
 
 
 class Timed(Plain):
     """A hybrid automaton."""
 
     def __init__(self, program: Program, twin: Twin) -> None:
-        self.params = dict(program.monitor.params)
+        self._params = dict(program.monitor.params)
         self.registers: Ints = np.empty(0, dtype=np.int64)
         self._armed = self._due = np.empty(0, dtype=np.int64)
         self._where = self._heap = np.empty(0, dtype=np.int32)
@@ -34,7 +34,11 @@ class Timed(Plain):
         super().__init__(program, twin)
         self.set_params({})
 
-    def _make_stepper(self, table: Rows) -> Any:
+    @property
+    def params(self) -> Mapping[str, int]:
+        return self._params
+
+    def _make_stepper(self) -> Any:
         program, view, model = self.program, self._twin.view, self._model
         kinds = [_AUTOMATON_KINDS[letter.entry] for letter in program.letters]
         self._rearms = [int(rearms(model, letter.event)) for letter in program.letters]
@@ -42,10 +46,10 @@ class Timed(Plain):
         self._violations = np.empty(MOST * (5 + self._span), dtype=np.int64)
         assert model.timing is not None
         return self._twin.Timed(
-            view(table), len(program.letters), program.idle, view(small_ints(kinds)),
+            view(self._table), self._width, program.idle, view(small_ints(kinds)),
             view(small_ints(self._rearms)), *self._load_registers(), len(model.timing.clocks),
-            self._span, UNSET, NEVER, HORIZON, *self._selected(), view(self.counts),
-            view(self._violations),
+            self._span, UNSET, NEVER, HORIZON, *self._ring.views, view(self._values),
+            view(self.counts), view(self._violations),
         )  # fmt: skip
 
     def _load_registers(self) -> Iterator[Any]:
@@ -53,12 +57,12 @@ class Timed(Plain):
         yield self._twin.view(np.cumsum([0, *map(len, envs)], dtype=np.int64))
         yield self._twin.view(packed(envs, 1))
 
-    def set_params(self, params: Mapping[str, int]) -> None:
+    def set_params(self, params: dict[str, int]) -> None:
         """Change parameters; timers that are armed keep their time. Raises
         :class:`rvfs.errors.UnknownName` for a condition that mentions what is not known."""
-        self.params.update(params)
-        view = self._twin.view
-        self._stepper.ask(*map(view, conditions_of(self.program, self.params)))
+        conditions = conditions_of(self.program, self._params | params)
+        self._stepper.ask(*map(self._twin.view, conditions))
+        self._params.update(params)
 
     def _grow(self, count: int) -> None:
         view, never = self._twin.view, NEVER
@@ -86,20 +90,22 @@ class Timed(Plain):
         found = super().step(batch, priorities, steps)
         ends = [int(batch.time[-1])] if len(batch) else []
         ends += [batch.now] if batch.now is not None else []
-        return found + list(self.expire(max(ends), batch)) if ends else found
+        return found + self.expire(max(ends), batch) if ends else found
 
-    def expire(self, now: int, batch: Batch) -> Iterator[Found]:
+    def expire(self, now: int, batch: Batch) -> list[Found]:
         """The timers that run out until ``now`` (ns); ``batch`` is what was stepped last."""
+        return self._remembered(self._run_out(now, batch))
+
+    def _run_out(self, now: int, batch: Batch) -> Iterator[Judged]:
         while found := self._stepper.expire(now):
             for record in self._records(found):
-                yield self._timer_verdict(batch, record)
+                yield self._judge_timer(batch, record, self._ring.end)
 
-    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Found]:
-        sides = self._sides(piece.letters)
-        going = True
-        while going:
-            found = self._stepper.run(piece.letters, piece.times, *map(self._seen, sides))
-            going = self._stepper.next > 0
+    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
+        sides = self._sides()
+        self._stepper.begin(piece.first)
+        while self._stepper.next < piece.last:
+            found = self._stepper.run(piece.last, piece.times, *map(self._seen, sides))
             for record in self._records(found):
                 yield self._judge(piece, record)
         if self.observed:
@@ -110,21 +116,22 @@ class Timed(Plain):
         records: list[list[int]] = self._violations[: found * stride].reshape(-1, stride).tolist()
         return records
 
-    def _judge(self, piece: Piece, record: list[int]) -> Found:
+    def _judge(self, piece: Piece, record: list[int]) -> Judged:
         i, row, time, _, why, *registers = record
         if why >= _TIMER:
-            return self._timer_verdict(piece.batch, record)
+            return self._judge_timer(piece.batch, record, i)
         env = self._env.text(registers, time) if why == _ENVIRONMENT else None
-        return self._verdict(piece, i, self.state(row), self.letter(i).event, env)
+        return self._judged(piece, i, row, self.letter(i).event, env)
 
-    def _timer_verdict(self, batch: Batch, record: list[int]) -> Found:
+    def _judge_timer(self, batch: Batch, record: list[int], end: int) -> Judged:
         _, row, time, instance, why, *registers = record
         side = "right" if why > _TIMER else "left"
         position = int(np.searchsorted(batch.time, time, side=side))  # type: ignore[call-overload]
-        return Found(position, False, time, Verdict(
+        verdict = Verdict(
             self.program.monitor.name, time, *self._whose(batch, instance, position),
             self.state(row), "none", position, self._env.text(registers, time),
-        ))  # fmt: skip
+        )  # fmt: skip
+        return Judged(Found(position, False, time, verdict), instance, row, end)
 
     def _whose(
         self, batch: Batch, instance: int, position: int
@@ -133,9 +140,25 @@ class Timed(Plain):
         none; the instance's key and name."""
         key = self.key(instance)
         if not len(batch):
-            cpu = instance if instance < MAX_CPUS and self.program.monitor.scope in _ON_CPU else 0
+            cpu = self.cpu(instance) or 0
             idle = batch.comm(IDLE_PID, cpu)
-            return cpu, IDLE_PID, idle, key, batch.comm(key, cpu) if key is not None else idle
+            scope = self.program.monitor.scope
+            known = self._comms.comm(key or IDLE_PID, cpu) if self._comms else "<...>"
+            return cpu, IDLE_PID, idle, key, known if scope is Scope.TASK else idle
         position = min(position, len(batch) - 1)
         _, cpu, pid, current = where(batch, position)
         return cpu, pid, current, key, self._known_comm(batch, instance, position)
+
+    def _adopt(self, old: Running, rows: Rows) -> None:
+        """Registers go by their names; a timer runs on by the new bounds."""
+        super()._adopt(old, rows)
+        if not isinstance(old, Timed):
+            return
+        count, names = len(old.states), old.program.registers
+        for place, name in enumerate(self.program.registers):
+            if name in names:
+                told = old._by_instance()[:, names.index(name)]
+                self._by_instance()[:count, place] = told
+        for instance in np.flatnonzero(self.states != self.program.idle).tolist():
+            row = int(self.states[instance])
+            self._stepper.rearm(row, row, instance, int(self.since[instance]))
