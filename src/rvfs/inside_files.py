@@ -14,7 +14,7 @@ monitor has counted stays to be read when it is switched off, until it is switch
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rvfs.event import Verdict
-from rvfs.inside import Inside, Instance, Recorded, Step
+from rvfs.inside import Instance, Recorded, Step
 from rvfs.monitor import Scope
 from rvfs.registered import Registered
 
@@ -37,8 +37,7 @@ def instances(one: Registered) -> Iterator[str]:
     task = "  task" if one.monitor.scope is Scope.TASK else ""
     yield f"# {key:>9} {'since':>17}  state{task}"
     if one.enabled and one.inside is not None:
-        for instance in one.inside.instances():
-            yield _instance(instance, one.monitor.scope)
+        yield from (_instance(each, one.monitor.scope) for each in one.inside.instances())
 
 
 def _instance(instance: Instance, scope: Scope) -> str:
@@ -97,4 +96,3 @@ def _step(step: Step) -> str:
 SHOWN: Mapping[str, Callable[[Registered], Iterator[str]]] = {
     "instances": instances, "stats": stats, "coverage": coverage, "violations": violations,
 }  # fmt: skip
-__all__ = ["SHOWN", "Inside", "seconds"]

@@ -7,7 +7,8 @@ are those of :data:`rvfs.registry.FILES`, which children of a container cannot h
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rvfs.files import Directory, File, Listing, Node, command, document, flag, text
+from rvfs.files import Directory, File, Listing, Node, command, document, flag, listing, number, text
+from rvfs.inside_files import SHOWN
 from rvfs.model.canonical import canonical
 from rvfs.registered import Registered
 from rvfs.registry import Registry
@@ -62,9 +63,32 @@ def _error(kit: Kit, one: Registered, path: str) -> File:
     return text(path, lambda: one.error.encode(), owner=one)
 
 
+def _params(kit: Kit, one: Registered, path: str) -> Directory:
+    """A file for each parameter, with its value in decimal."""
+
+    def parameter(name: str) -> File:
+        return number(
+            f"{path}/{name}", lambda: one.params.get(name, 0),
+            lambda value: kit.registry.set_param(one, name, value), owner=one,
+        )  # fmt: skip
+
+    names = Listing(lambda: {name: name for name in one.params}, parameter)
+    return Directory(path=path, owner=one, children=names)
+
+
+def _shown(name: str) -> Callable[[Kit, Registered, str], Node]:
+    """One of the files that show the inside."""
+
+    def make(_: Kit, one: Registered, path: str) -> File:
+        return listing(path, lambda: SHOWN[name](one), owner=one)
+
+    return make
+
+
 MAKERS: Mapping[str, Callable[[Kit, Registered, str], Node]] = {
     "enable": _enable, "desc": _desc, "reactors": _reactors, "model": _model,
-    "bindings": _bindings, "error": _error,
+    "bindings": _bindings, "error": _error, "params": _params,
+    **{name: _shown(name) for name in SHOWN},
 }  # fmt: skip
 
 
