@@ -8,7 +8,6 @@ what was is in force.
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from rvfs.change import Change
 from rvfs.engine import Engine
@@ -89,13 +88,14 @@ class Builder:
                 self._engine.add(program)
                 change.undo(self._engine.remove, registered.name)
             else:
-                replaced = _replace(self._engine, program)
+                replaced = self._engine.replace(program)
                 change.undo(replaced.undo)
                 change.then(
                     log.info,
                     "monitor %s was replaced: %d instances keep their state, %d begin anew",
                     registered.path, replaced.kept, replaced.anew,
                 )  # fmt: skip
+            change.set(registered, "inside", self._engine.inside(registered.name))
             change.then(_warn_missing, program)
         change.set(registered, "program", program)
 
@@ -126,6 +126,10 @@ class Builder:
             if registered.program is not None:
                 # Anew: a tracepoint may have come, or come back, since it was registered.
                 registered.program = self._engine.add(registered.monitor)
+                undo.callback(self._engine.remove, registered.name)
+                for name, value in registered.changed_params():
+                    self._engine.set_param(registered.name, name, value)
+                registered.inside = self._engine.inside(registered.name)
                 _warn_missing(registered.program)
             undo.pop_all()
         registered.enabled = True
@@ -137,23 +141,14 @@ class Builder:
         if registered.monitor.scope is Scope.TASK:
             self._task_slots.give_back(registered.name)
 
+    def set_param(self, registered: Registered, name: str, value: int) -> None:
+        """See :meth:`rvfs.registry.Registry.set_param`."""
+        if registered.enabled:
+            self._engine.set_param(registered.name, name, value)
+        registered.params[name] = value
+
 
 def _warn_missing(program: Program) -> None:
     # Since Linux 5.20 a tracepoint that cannot be attached is a warning (rv/instrumentation.h).
     for tracepoint in program.missing:
         log.warning("%s: there is no tracepoint %s", program.monitor.name, tracepoint)
-
-
-@dataclass(frozen=True)
-class _Replaced:
-    kept: int
-    anew: int
-    undo: Callable[[], None]
-
-
-def _replace(engine: Engine, program: Program) -> _Replaced:
-    running = engine._running
-    name = program.monitor.name
-    old = running[name]
-    engine.add(program)
-    return _Replaced(0, 0, lambda: running.__setitem__(name, old))

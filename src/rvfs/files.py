@@ -196,9 +196,7 @@ def number(
     def put(data: bytes) -> None:
         write(parse_number(data))
 
-    return File(
-        path=path, mode=READ_WRITE, read=lambda: b"%d\n" % read(), write=put, owner=owner
-    )
+    return File(path=path, mode=READ_WRITE, read=lambda: b"%d\n" % read(), write=put, owner=owner)
 
 
 def listing(path: str, read: Callable[[], Iterable[str]], *, owner: Owner = PERMANENT) -> File:
@@ -260,11 +258,14 @@ def parse_bool(data: bytes) -> bool:
 
 
 def parse_number(data: bytes) -> int:
-    """A number alone, written as in :func:`_to_int`. Raises :class:`InvalidInput`."""
+    """A number of 64 bits alone, as :func:`_to_int` reads it. Raises :class:`InvalidInput`."""
     try:
-        return _to_int(data.split(b"\0")[0].strip(_SPACE).decode())
+        value = _to_int(data.split(b"\0")[0].strip(_SPACE).decode())
     except ValueError:
         raise InvalidInput(f"{_shown(data)} is no number") from None
+    if not -(1 << 63) <= value < 1 << 64:
+        raise InvalidInput(f"{_shown(data)} does not fit in 64 bits")
+    return value
 
 
 def _to_int(written: str) -> int:

@@ -7,7 +7,18 @@ are those of :data:`rvfs.registry.FILES`, which children of a container cannot h
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rvfs.files import Directory, File, Listing, Node, command, document, flag, listing, number, text
+from rvfs.files import (
+    Directory,
+    File,
+    Listing,
+    Node,
+    command,
+    document,
+    flag,
+    listing,
+    number,
+    text,
+)
 from rvfs.inside_files import SHOWN
 from rvfs.model.canonical import canonical
 from rvfs.registered import Registered
@@ -111,8 +122,13 @@ def _folder(kit: Kit, one: Registered) -> Directory:
         lambda: {child.name: child for child in one.children}, lambda child: _folder(kit, child),
         files,
     )  # fmt: skip
+
+    def shown() -> Mapping[str, Node]:
+        """What walks the tree takes a folder in a monitor's for a child: so, none for nothing."""
+        return {name: node for name, node in children().items() if name != "params" or one.params}
+
     return Directory(
-        path=path, owner=one, children=children,
+        path=path, owner=one, children=shown,
         make=lambda name: kit.workshop.make(name, one.name),
         remove=lambda: kit.workshop.remove(one),
     )  # fmt: skip

@@ -256,6 +256,17 @@ class Registry:
         self._version += 1
         self._builder.switch_off(registered)
 
+    def set_param(self, registered: Registered, name: str, value: int) -> None:
+        """Change a parameter of a monitor, on or off; its instances go on.
+
+        Raises :class:`UnknownName` for one that it does not have, :class:`InvalidInput` for a
+        value that its guards cannot take.
+        """
+        if name not in registered.params:
+            known = ", ".join(registered.params) or "none"
+            raise UnknownName(f"monitor {registered.name} has no parameter {name!r} (has: {known})")
+        self._builder.set_param(registered, name, value)
+
     # -- switches --------------------------------------------------------------------------
 
     def set_monitoring(self, on: bool) -> None:
