@@ -9,7 +9,6 @@ cdef class Selector:
     cdef const int64_t[::1] slots, nodes, load_firsts, load_columns, cpus, pids
     cdef int64_t[::1] data, positions, lengths, cursors, values, ids
     cdef object columns, rows
-    cdef int64_t own_pids
     cdef int32_t[::1] instances, places, free
     cdef int16_t[::1] letters
 
@@ -25,14 +24,25 @@ cdef class Selector:
     @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
     cdef Py_ssize_t stop(self, Py_ssize_t t, Py_ssize_t end) noexcept
 
-    @cython.locals(
-        width=Py_ssize_t, program=int64_t, key_column=int64_t, of_task=bint, pids_limit=int64_t,
-        cpus_limit=int64_t, keys=int64_t, column=int64_t, mask=int64_t, lowest=int64_t,
-        span=int64_t, yes=int64_t, no=int64_t, node=Py_ssize_t, simple=bint, top=int64_t,
-        at=Py_ssize_t, place=Py_ssize_t, target=int64_t, key=int64_t, instance=int64_t,
-    )
+    @cython.locals(target=int64_t, key_column=int64_t, node=Py_ssize_t)
     cdef void fill(
         self, Py_ssize_t slot, int64_t rows, Py_ssize_t row, Py_ssize_t stop, Py_ssize_t origin
+    ) noexcept
+
+    @cython.locals(
+        width=Py_ssize_t, keys=int64_t, cpus_limit=int64_t, pids_limit=int64_t, top=int64_t,
+        place=Py_ssize_t, key=int64_t, target=int64_t,
+    )
+    cdef void fill_tasks(
+        self, Py_ssize_t slot, int64_t rows, Py_ssize_t row, Py_ssize_t stop, Py_ssize_t origin,
+        int64_t column, int64_t mask, int64_t lowest, int64_t span, int64_t yes, int64_t no
+    ) noexcept
+
+    @cython.locals(
+        at=Py_ssize_t, column=int64_t, key=int64_t, instance=int64_t, place=Py_ssize_t
+    )
+    cdef void put(
+        self, Py_ssize_t slot, int64_t rows, Py_ssize_t row, Py_ssize_t origin, Py_ssize_t letter
     ) noexcept
 
     @cython.locals(node=Py_ssize_t)

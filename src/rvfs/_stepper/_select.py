@@ -50,7 +50,6 @@ class Selector:
         """Go to the start of a batch: ``rows`` are, for each of the monitor's tracepoints, the
         positions of its events; a column has one value for each of them."""
         self.cpus, self.pids = cpus, pids
-        self.own_pids = address(pids)
         self.columns, self.rows = columns, rows
         for c in range(len(columns)):
             self.data[c] = address(columns[c])
@@ -103,44 +102,61 @@ class Selector:
         return low
 
     def fill(self, slot, rows, row, stop, origin):
-        """What the events ``row .. stop - 1`` of its tracepoint bring to a slot.
-
-        A program of one question, or none, is answered here; so is the instance of a task that
-        is not idle. All else is for :meth:`decide` and :meth:`instance`.
-        """
-        letters, instances, width = self.letters, self.instances, self.width
-        program, key_column = self.slots[slot + 2], self.slots[slot + 3]
-        of_task, pids_limit, cpus_limit = self.scope == 2, self.pids_limit, self.cpus_limit
-        keys = self.data[key_column] if key_column >= 0 else self.own_pids
-        column, mask, lowest, span, yes, no = rows, 0, 0, 0, program, program
-        if program >= 0:
-            node = 6 * program
-            column, mask = self.data[self.nodes[node]], self.nodes[node + 1]
-            lowest, span = self.nodes[node + 2], self.nodes[node + 3]
-            yes, no = self.nodes[node + 4], self.nodes[node + 5]
-        simple = yes < 0 and no < 0
-        top = self.top
+        """What the events ``row .. stop - 1`` of its tracepoint bring to a slot."""
+        target, key_column = self.slots[slot + 2], self.slots[slot + 3]
+        node = 6 * target
+        if self.scope == 2 and key_column >= 0 and not self.heaviest:
+            if target < 0:
+                self.fill_tasks(slot, rows, row, stop, origin, rows, 0, 0, 0, target, target)
+                return
+            if self.nodes[node + 4] < 0 and self.nodes[node + 5] < 0:
+                self.fill_tasks(
+                    slot, rows, row, stop, origin, self.data[self.nodes[node]],
+                    self.nodes[node + 1], self.nodes[node + 2], self.nodes[node + 3],
+                    self.nodes[node + 4], self.nodes[node + 5],
+                )  # fmt: skip
+                return
         while row < stop:
-            at = read(rows, row)
-            place = origin + at * width
-            if simple:
-                target = yes if within(read(column, row) & mask, lowest, span) else no
-            else:
-                target = self.decide(program, row)
+            target = self.decide(self.slots[slot + 2], row)
             if target < -1:
-                key = read(keys, row if key_column >= 0 else at)
-                if of_task and 0 < key <= pids_limit:
-                    instance = cpus_limit + key
-                else:
-                    instance = self.instance(slot, row, at, key)
-                if instance >= 0:
-                    letters[place] = -2 - target
-                    instances[place] = instance
-                    top = max(top, instance)
-                    if self.heaviest:
-                        self.carry(-2 - target, row, place)
+                self.put(slot, rows, row, origin, -2 - target)
             row += 1
-        self.top = top
+
+    def fill_tasks(self, slot, rows, row, stop, origin, column, mask, lowest, span, yes, no):
+        """The same for tasks that a column names, where one question decides at most, and no
+        value is taken along: all that this asks for is in registers."""
+        letters, instances, width = self.letters, self.instances, self.width
+        keys, cpus_limit, pids_limit = (
+            self.data[self.slots[slot + 3]], self.cpus_limit, self.pids_limit,
+        )  # fmt: skip
+        top = 0
+        while row < stop:
+            place = origin + read(rows, row) * width
+            key = read(keys, row)
+            target = yes if within(read(column, row) & mask, lowest, span) else no
+            if 0 < key <= pids_limit:
+                letters[place] = -2 - target
+                instances[place] = cpus_limit + key
+                top = max(top, key)
+            elif target < -1:
+                self.put(slot, rows, row, origin, -2 - target)
+            row += 1
+        if top:
+            self.top = max(self.top, cpus_limit + top)
+
+    def put(self, slot, rows, row, origin, letter):
+        """A letter comes to an instance."""
+        at = read(rows, row)
+        column = self.slots[slot + 3]
+        key = self.pids[at] if column < 0 else read(self.data[column], row)
+        instance = self.instance(slot, row, at, key)
+        if instance >= 0:
+            place = origin + at * self.width
+            self.letters[place] = letter
+            self.instances[place] = instance
+            self.top = max(self.top, instance)
+            if self.heaviest:
+                self.carry(letter, row, place)
 
     def decide(self, target, row):
         """Where a program ends."""
@@ -160,6 +176,8 @@ class Selector:
             return 0
         if self.scope == 3:
             return self.place(key)
+        if self.scope == 2 and 0 < key <= self.pids_limit:
+            return self.cpus_limit + key
         if self.scope == 2 and key:
             self.dropped += 1
             return -1
