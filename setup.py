@@ -7,7 +7,7 @@ beside it gives the types. Without a C compiler the build fails, as pyfuse3's do
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-COMPILED = ("_stepper/_step", "_decoder/_pages")
+COMPILED = ("_stepper/_step", "_decoder/_pages", "_decoder/_lines")
 
 setup(
     ext_modules=cythonize(
