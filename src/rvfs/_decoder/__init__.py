@@ -41,7 +41,6 @@ def _compiled(name: str) -> ModuleType:
 pages, lines = _interpreted("_pages"), _interpreted("_lines")
 
 Merge = pages.Merge if PURE else _compiled("_pages").Merge
-#: heads, kinds, strangers, texts, marks: see there.
-Lines = lines if PURE else _compiled("_lines")
+Lines = lines.Lines if PURE else _compiled("_lines").Lines
 
 __all__ = ["PURE", "Lines", "Merge", "lines", "pages"]

@@ -96,8 +96,8 @@ class BodyReader:
         columns = np.array([bases[:-1], self._words, own], dtype=np.int64).T.reshape(-1)
         out = np.empty(int(bases[-1]), dtype=np.uint64)
         misses = np.empty(count, dtype=np.int64)
-        left = Lines.texts(
-            data, places.data, ends.data, self._forms.first.data, self._forms.steps.data,
+        left = Lines(data).texts(
+            places.data, ends.data, self._forms.first.data, self._forms.steps.data,
             self._forms.literals, STATES.data, columns.data,
             np.empty(2 * len(self._fields), dtype=np.uint64).data,
             np.empty(2 * self._forms.depth, dtype=np.int64).data, out.data, misses.data,

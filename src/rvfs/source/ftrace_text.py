@@ -105,8 +105,8 @@ class TextReader(Reader):
         heads = block.heads[:, start:stop]
         numbers = np.empty(stop - start, dtype=np.int64)
         event, behind = (np.ascontiguousarray(heads[i]) for i in (lines.EVENT, lines.EVENT_END))
-        Lines.kinds(
-            block.data, event.data, behind.data, self._names, self._table.data, numbers.data
+        Lines(block.data).kinds(
+            event.data, behind.data, self._names, self._table.data, numbers.data
         )
         rows = np.flatnonzero(numbers)
         tp, heads = numbers[rows], np.take(heads, rows, axis=1)
@@ -126,16 +126,17 @@ class TextReader(Reader):
             fields[number] |= self._marks(block, flags, number)
         self._learn(block, heads)
         return Batch(
-            tp, heads[lines.TIME], heads[lines.CPU], heads[lines.PID], fields, self._comms, lost
-        ), stop
+            tp, heads[lines.TIME], heads[lines.CPU], heads[lines.PID], fields, self._comms, lost,
+            int(block.time[stop - 1]) if stop > start else None,
+        ), stop  # fmt: skip
 
     def _marks(self, block: Block, flags: Ints, number: int) -> dict[str, Column]:
         """The columns that come from the flags of a head; 0 where it has none."""
         if not self._wanted[number] & MARKS.keys():
             return {}
         found = np.empty_like(flags)
-        Lines.marks(
-            block.data, flags[0].data, flags[1].data, LETTERS.data, found[0].data, found[1].data
+        Lines(block.data).marks(
+            flags[0].data, flags[1].data, LETTERS.data, found[0].data, found[1].data
         )
         return {name: found[row] for name, row in MARKS.items() if name in self._wanted[number]}
 
@@ -143,8 +144,8 @@ class TextReader(Reader):
         """Keep the names of tasks; ``<...>`` is none, and each CPU has its own idle task."""
         found = np.empty(heads.shape[1], dtype=np.int64)
         pid, comm, end = heads[lines.PID], heads[lines.COMM], heads[lines.COMM_END]
-        count = Lines.strangers(
-            block.data, pid.data, comm.data, end.data, self._known.data, found.data
+        count = Lines(block.data).strangers(
+            pid.data, comm.data, end.data, self._known.data, found.data
         )
         for row in found[:count].tolist():
             name = block.data[comm[row] : end[row]]

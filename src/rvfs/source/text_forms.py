@@ -51,7 +51,7 @@ class Forms:
     @property
     def depth(self) -> int:
         """How many steps there are."""
-        return len(self.steps) // lines.STEP
+        return len(self.steps) // int(lines.STEP)
 
 
 def compile_forms(templates: Iterable[Tracepoint], fields: Sequence[Field]) -> Forms:

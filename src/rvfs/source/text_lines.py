@@ -72,11 +72,12 @@ class Block:
     lost: dict[int, dict[int, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return self.heads.shape[1]
+        return int(self.heads.shape[1])
 
     @property
     def time(self) -> Ints:
-        return self.heads[lines.TIME]
+        times: Ints = self.heads[lines.TIME]
+        return times
 
     def text(self, event: int, what: int) -> bytes:
         """Name of the task or event, or text: ``what`` is the column with its place."""
@@ -224,7 +225,7 @@ def _scan(data: bytes) -> tuple[Ints, list[_Other]]:
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n"))
     heads = np.empty((lines.HEAD, len(ends)), dtype=np.int64)
     left = np.empty(3 * len(ends), dtype=np.int64)
-    found = Lines.heads(data, ends.data, heads.reshape(-1).data, left.data)
+    found: int = Lines(data).heads(ends.data, heads.reshape(-1).data, left.data)
     others: list[_Other] = []
     late: list[tuple[int, list[int]]] = []
     for start, end, before in left[: 3 * (len(ends) - found)].reshape(-1, 3).tolist():
@@ -256,7 +257,7 @@ def _nanoseconds(whole: bytes, part: bytes | None, unit: bytes | None) -> int:
     A number without a point and unit is the tick of a clock that is not in seconds.
     """
     if part:
-        return int(whole) * 10**9 + int(part) * 10 ** (9 - len(part))
+        return int(whole) * 10**9 + int(part.ljust(9, b"0"))
     return int(whole) * (1000 if unit else 1)
 
 
