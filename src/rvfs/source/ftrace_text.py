@@ -1,9 +1,7 @@
 """Reads ftrace text: ``trace``, ``trace_pipe`` and ``trace-cmd report``, also with ``-R``.
 
-Lines come in blocks (:mod:`rvfs.source.text_lines`), and leave as batches: up to a limit, up
-to a time, and never across a gap, so that what was lost always stands at the head of a batch.
-Only what is delivered is looked at for wanted tracepoints and fields, hence a change of
-subscription holds from the next read on.
+Lines come in blocks (:mod:`rvfs.source.text_lines`); the fields behind their heads are read as
+:mod:`rvfs.source.event_text` says.
 """
 
 from collections.abc import Mapping
@@ -17,13 +15,13 @@ from rvfs.source import Wanted
 from rvfs.source.event_text import BodyReader, Unreadable
 from rvfs.source.file_bytes import FileBytes
 from rvfs.source.flag_letters import LETTERS, MARKS
-from rvfs.source.reader import Reader
+from rvfs.source.reader import StretchReader
 from rvfs.source.ring_buffer import Span
 from rvfs.source.text_lines import Block, Blocks, quoted
 from rvfs.tracepoint import Vocabulary
 
 
-class TextReader(Reader):
+class TextReader(StretchReader[Block]):
     """The events of ftrace text, in the order of its lines.
 
     ``span`` is where the text lies in the buffer; ``comms`` are names of tasks known already.
@@ -40,18 +38,15 @@ class TextReader(Reader):
         self.cpus, self.notes = self._blocks.cpus, self._blocks.notes
         self.uncounted = self._blocks.uncounted
         self._known = np.zeros(lines.KNOWN * lines.KNOWN_WORDS, dtype=np.uint64)
-        self._block: Block | None = None
-        self._at = 0
         self.subscribe({})
         self._pending()
         if self._blocks.damage is not None and not self._blocks.seen:
             raise self._blocks.damage
-        self.done = 0.0
 
     def subscribe(self, wanted: Wanted) -> None:
         """A line does not name the system; of two tracepoints of one name the first is meant."""
         known = {number: tracepoint for number, tracepoint in self._vocabulary if number in wanted}
-        self._wanted = wanted
+        super().subscribe(wanted)
         self._readers = {n: BodyReader(t, wanted[n]) for n, t in known.items()}
         self._names = b"".join(t.name.encode() for t in known.values())
         ends = np.cumsum([0, *(len(t.name.encode()) for t in known.values())]).tolist()
@@ -59,49 +54,18 @@ class TextReader(Reader):
         self._table = np.array(rows, dtype=np.int64).reshape(-1)
 
     def close(self) -> None:
-        self._block = None
+        super().close()
         self._blocks.end()
         self._buffer.close()
 
-    def due(self) -> int | None:
-        while (block := self._pending()) is not None:
-            if self._at < len(block):
-                return int(block.time[self._at])
-            if block.lost:
-                return int(block.time[-1]) if len(block) else 0
-        return None
-
-    def read(self, limit: int, until: int | None = None) -> Batch | None:
-        block = self._pending()
-        if block is None:
-            return None
-        start = self._at
-        lost = block.lost.pop(start, {})
-        batch, self._at = self._project(block, start, self._stop(block, limit, until), lost)
-        return batch
-
-    def _pending(self) -> Block | None:
-        """The block with something left in it, the next one if need be."""
-        if self._block is None or (self._at >= len(self._block) and not self._block.lost):
-            self._block, self._at = self._blocks.next(), 0
-            self.done = self._blocks.done
-        return self._block
-
-    def _stop(self, block: Block, limit: int, until: int | None) -> int:
-        start = self._at
-        stop = min(start + max(limit, 1), len(block), *(at for at in block.lost if at > start))
-        if until is not None:
-            late = np.flatnonzero(block.time[start:stop] > until)
-            stop = start + int(late[0]) if len(late) else stop
-        return stop
+    def _load(self) -> Block | None:
+        block = self._blocks.next()
+        self.done = self._blocks.done
+        return block
 
     def _project(
         self, block: Block, start: int, stop: int, lost: Mapping[int, int]
     ) -> tuple[Batch, int]:
-        """The wanted events of ``start:stop``, and where it got to.
-
-        A damaged event ends the batch; it raises when it comes first.
-        """
         heads = block.heads[:, start:stop]
         numbers = np.empty(stop - start, dtype=np.int64)
         event, behind = (np.ascontiguousarray(heads[i]) for i in (lines.EVENT, lines.EVENT_END))

@@ -12,7 +12,7 @@ those that the decoder left.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from rvfs._decoder import Lines, lines
 from rvfs.errors import TraceError
 from rvfs.event import Ints
 from rvfs.source.file_bytes import FileBytes
+from rvfs.source.reader import Stretch
 from rvfs.source.ring_buffer import Span
 
 #: Text is read in blocks of this size; no line is as long as one.
@@ -57,27 +58,16 @@ _CPUS = re.compile(rb"#P:(\d{1,5})|^cpus=(\d{1,5})$", re.MULTILINE)
 _WRITTEN = re.compile(rb"^# entries-in-buffer/entries-written: (\d{1,18})/(\d{1,18})", re.MULTILINE)
 
 
-@dataclass(slots=True)
-class Block:
+@dataclass(slots=True, kw_only=True)
+class Block(Stretch):
     """The events of some lines, which begin at ``start`` of the buffer and are ``data``.
 
-    ``heads`` has a row per :mod:`rvfs._decoder` column of a head and one entry per event; ``lost``
-    maps a position (the number of events is one, too: lost after the last) to the events
-    lost per CPU before it.
+    ``heads`` has a row per :mod:`rvfs._decoder` column of a head and one entry per event.
     """
 
     start: int
     data: bytes
     heads: Ints
-    lost: dict[int, dict[int, int]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return int(self.heads.shape[1])
-
-    @property
-    def time(self) -> Ints:
-        times: Ints = self.heads[lines.TIME]
-        return times
 
     def text(self, event: int, what: int) -> bytes:
         """Name of the task or event, or text: ``what`` is the column with its place."""
@@ -151,14 +141,16 @@ class Blocks:
         self.notes.append("the last line has no newline: it is not judged, but counted as lost")
         match = _LINE.match(data + b"\n")
         heads, _ = _scan(b"")
-        return Block(start, b"", heads, {0: {int(match[3]) if match else 0: 1}})
+        lost = {0: {int(match[3]) if match else 0: 1}}
+        return Block(heads[lines.TIME], lost, start=start, data=b"", heads=heads)
 
     def _parse(self, data: bytes, start: int) -> Block:
         """The events of these whole lines, up to one that is none and should be."""
         heads, others = _scan(data)
-        block = Block(start, data, heads)
+        block = Block(heads[lines.TIME], start=start, data=data, heads=heads)
         if others:
-            block.heads = heads[:, : self._read_others(block, others)]
+            count = self._read_others(block, others)
+            block.heads, block.time = heads[:, :count], heads[lines.TIME, :count]
         if len(block):
             self.seen = True
             self._free = block.text(len(block) - 1, lines.EVENT) in FREE_TEXT
