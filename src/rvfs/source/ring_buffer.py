@@ -122,7 +122,8 @@ class Lanes:
         self.merge: Any = Merge(
             self.data.data, _at_each_byte(self.data, "u4"), _at_each_byte(self.data, "u8"),
             SWIFT and Merge is not pages.Merge, self._state.reshape(-1).data, heap.data,
-            self.slots.data, self.unknown.data, page, layout.long_size, layout.order == ">", type_at,
+            self.slots.data, self.unknown.data, page, layout.long_size, layout.order == ">",
+            type_at,
         )  # fmt: skip
 
     # -- bytes ---------------------------------------------------------------------------------
