@@ -187,7 +187,7 @@ def foreign(path: Path, **columns: Any) -> Path:
         {"event": pa.array(["wake", "wake"]).dictionary_encode()},
         {"comm": [None, "eight"], "unknown": [1.5, None]},
     ],
-    ids=str,
+    ids=["int64", "timestamps", "narrow", "bare names", "dictionary", "other columns"],
 )
 def test_any_writers_types_will_do(columns: dict[str, Any], tmp_path: Path) -> None:
     path = foreign(tmp_path / "t.parquet", **{"wake.pid": [1, 2], "prev": [3, 4]}, **columns)

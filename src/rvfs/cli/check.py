@@ -184,19 +184,23 @@ def _judged(
 ) -> "Iterator[Results]":
     """What judging each recording yields, in their order, whoever does it."""
     from rvfs.judging.executors import in_this_process, jobs_of
+    from rvfs.judging.parts import joined, split
     from rvfs.judging.unit import Unit
 
     units = [Unit.of(file, monitors) for file in files]
-    args.jobs = min(args.jobs or len(os.sched_getaffinity(0)), len(units))
+    args.jobs = args.jobs or len(os.sched_getaffinity(0))
+    if args.executor == "processes":
+        units = [part for unit in units for part in split(unit, args.jobs // len(units))]
+        args.jobs = min(args.jobs, len(units))
     if args.jobs < 2 and args.executor == "processes" and not args.results:
         yield in_this_process(units)
         return
     with _results_folder(args.results) as folder:
         jobs = jobs_of(units, folder)
-        if kept := sum(job.result.is_kept for job in jobs):
-            _say(f"rvfs check: {kept} of {len(jobs)} recordings were judged before ({folder})")
+        if kept := sum(job.result.is_kept for job in jobs if job.unit.part == 0):
+            _say(f"rvfs check: {kept} of {len(files)} recordings were judged before ({folder})")
         with closing(EXECUTORS[args.executor](jobs, args)) as results:
-            yield results
+            yield joined(units, results)
 
 
 def _in_processes(jobs: "Sequence[Job]", args: argparse.Namespace) -> "Results":
