@@ -179,10 +179,13 @@ class Sequence:
         self._shown = shown
 
     def run(self, count: int) -> None:
+        self.go_on(count)
+        self.end()
+
+    def go_on(self, count: int) -> None:
         for _ in range(count):
             self.random.choice(self.COMMANDS)(self)
             self.compare()
-        self.end()
 
     def end(self) -> None:
         """Everybody goes."""
@@ -198,7 +201,7 @@ class Sequence:
     def folder(self, one: Known) -> str:
         return "monitors/" + self.naive.path(one).replace(":", "/")
 
-    def both(self, model: Callable[[], None], tree: Callable[[], None]) -> None:
+    def both(self, model: Callable[[], object], tree: Callable[[], object]) -> None:
         said = []
         for do in (model, tree):
             try:
@@ -292,7 +295,7 @@ class Sequence:
         for reader in self.readers:
             now = self.naive.known.get(reader.one.name)
             if now is None or now.born != reader.one.born:
-                self.both(self.refuse, lambda: self.tree.read(reader.opened) and None)  # noqa: B023
+                self.both(self.refuse, lambda: self.tree.read(reader.opened))  # noqa: B023
             else:
                 assert self.tree.read(reader.opened) == self.expected(now, reader.file)
 

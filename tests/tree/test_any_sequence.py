@@ -1,18 +1,17 @@
 """A thousand random sequences of commands, with readers that hold files: see ``naive_tree.py``."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from rvfs import workshop
 from rvfs.errors import RvfsError
 from rvfs.handles import OpenFile
 from rvfs.model.canonical import canonical
 from rvfs.model.dot import parse_dot
+from rvfs.monitors import load_texts
 from rvfs.program import Program
 from rvfs.registered import Registered
 from rvfs.running import Running
@@ -76,7 +75,7 @@ class InTree(Bench):
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop, "load_texts", remembering(workshop.load_texts))
+    monkeypatch.setattr("rvfs.workshop.load_texts", remembering(load_texts))
     monkeypatch.setattr("os.fsync", lambda _: None)
 
 
@@ -96,8 +95,7 @@ def test_any_sequence_does_what_it_should_and_leaves_nothing(hundred: int) -> No
 def test_what_any_sequence_has_made_is_there_after_a_restart(tmp_path: Path, seed: int) -> None:
     tree = InTree(tmp_path)
     sequence = Sequence(tree, seed, SHOWN.__getitem__)
-    sequence.end: Callable[[], Any] = lambda: None  # type: ignore[method-assign]
-    sequence.run(60)
+    sequence.go_on(60)
     assert tree.shelf is not None
     tree.shelf.close()
     after = InTree(tmp_path)

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from rvfs import workshop
 from rvfs.building import Builder
 from rvfs.change import Change
 from rvfs.errors import RvfsError, UnknownName
-from rvfs.monitors import Loaded
+from rvfs.monitors import Loaded, load_texts
 from tests.registry.fakes import Fails, failing
 from tests.tree.test_loading import BINDINGS, LAMP, PER_TASK, Bench, load
 from tests.tree.test_state import ACTS, Act, Restarted, on_disk, prepare
@@ -227,7 +226,7 @@ def test_wherever_a_fault_strikes_what_was_is_in_force(
     full: Restarted, act: Act, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call of each step fails in turn, until all goes well."""
-    monkeypatch.setattr(workshop, "load_texts", remembering(workshop.load_texts))
+    monkeypatch.setattr("rvfs.workshop.load_texts", remembering(load_texts))
     before, disk = full.state(), on_disk(full.path)
     nth = 1
     while strike(nth, lambda: act(full)):
