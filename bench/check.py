@@ -13,8 +13,9 @@ from bench.replay import as_text, recorded
 from bench.stepping import filled_vocabulary
 from bench.table import Goal, Row, best
 
-#: Seconds of judging one recording that make what a process costs small beside them.
-BUSY = 2.0
+#: Seconds of judging one recording that make what a process costs small beside them, and the
+#: bytes at which it is long enough all the same.
+BUSY, LARGE = 1.5, 256 << 20
 
 
 def check(recordings: list[Path], jobs: int) -> float:
@@ -37,7 +38,7 @@ def rows() -> Iterator[Row]:
         one, two = Path(folder, "one"), Path(folder, "two")
         text = as_text(vocabulary, recorded(vocabulary))
         one.write_bytes(text)
-        while check([one], 1) < BUSY:
+        while check([one], 1) < BUSY and one.stat().st_size < LARGE:
             with one.open("ab") as file:
                 file.write(text)
             text += text
