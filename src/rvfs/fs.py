@@ -306,7 +306,8 @@ class Operations(pyfuse3.Operations):
     def open(self, inode: int, flags: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileInfo:
         node = self._inodes[inode]
         assert isinstance(node, File)
-        node.check()
+        if node.owner.gone:
+            node.check()
         if node is self._tree.pipe:
             self._inodes.retire(node)
             reader = self._pipe.open(inode, ctx.pid, flags)
