@@ -1,5 +1,6 @@
 """What a monitor shows of its inside, read from the tree."""
 
+import weakref
 from importlib import resources
 
 import pytest
@@ -118,6 +119,31 @@ def test_a_violation_is_shown_with_the_events_that_led_there(rv: Watched) -> Non
         "1.000000", "2.000000", "3.000000", "4.000000",
     ]  # fmt: skip
     assert all(line.startswith("    ") for line in shown[1:])
+
+
+def test_what_led_to_a_violation_is_found_over_many_small_batches(rv: Watched) -> None:
+    rv.sleeps(1)
+    rv.runs(2)
+    for n in range(100):
+        rv.wakes(3 + n / 100, pid=1000 + n)
+    rv.wakes(4)
+    assert [line.split()[0] for line in rv.lines("wwnr/violations")[1:]] == [
+        "1.000000", "2.000000", "4.000000",
+    ]  # fmt: skip
+
+
+def test_what_is_remembered_does_not_grow_with_the_batches(rv: Watched) -> None:
+    number = rv.vocabulary.number(WAKEUP)
+    for second in range(10):
+        batch = batch_of([(number, second * SECOND, 0, 7, {"comm": b"", "pid": 1, "prio": 0,
+                                                          "target_cpu": 0})] * 40_000)  # fmt: skip
+        remembered = weakref.ref(batch)
+        rv.pump.feed(batch)
+        if second == 0:
+            first = remembered
+    del batch
+    assert first() is None
+    assert remembered() is not None
 
 
 def test_violations_are_apart_by_a_blank_line(rv: Watched) -> None:

@@ -115,6 +115,8 @@ def _check_all(args: argparse.Namespace) -> int:
             "no recording is named; write it before -m, which takes all that follows"
         )
     _require_its_scheduler(args)
+    if args.jobs != 1 and args.executor == "processes":
+        _start_server()
     monitors = _choose(args.monitors, args.models, args.folder)
     files, style = list(_recordings(args.traces)), FORMATS[args.format]
     told_apart = len(args.traces) > 1 or files != args.traces
@@ -148,6 +150,12 @@ def _output(
         else:
             with part.open("w") as file:
                 yield Lines(style, told_apart=told_apart, file=file)
+
+
+def _start_server() -> None:
+    from rvfs.judging import server
+
+    server.start()
 
 
 def _require_its_scheduler(args: argparse.Namespace) -> None:
@@ -271,11 +279,11 @@ def _say(line: str) -> None:
 
 def _choose(names: Sequence[str], models: Sequence[Path], folder: Path | None) -> "list[Monitor]":
     """The monitors of these names and model files. Raises :class:`RvfsError`."""
-    from rvfs.monitors import available, load_model_file
+    from rvfs.monitors import load_model_file
 
     if not names and not models:
         raise InvalidInput("nothing to check with; name monitors (-m) or a model (--model)")
-    known = available(folder)
+    known = _known(names, folder)
     chosen = {m.name: m for name in names for m in _named(name, known)}
     for path in models:
         monitor = load_model_file(path)
@@ -283,6 +291,16 @@ def _choose(names: Sequence[str], models: Sequence[Path], folder: Path | None) -
             raise AlreadyRegistered(f"{path}: there is more than one monitor {monitor.name}")
         chosen[monitor.name] = monitor
     return list(chosen.values())
+
+
+def _known(names: Sequence[str], folder: Path | None) -> "Sequence[Loaded]":
+    """What the names may mean; of what is shipped no more is loaded than it takes."""
+    from rvfs.monitors import SHIPPED, available, plugins, shipped_folder
+
+    folders = {name.partition(":")[0] for name in names}
+    if folder is not None or not folders.issubset(SHIPPED):
+        return available(folder)
+    return (*map(shipped_folder, sorted(folders)), *plugins())
 
 
 def _named(name: str, known: "Iterable[Loaded]") -> "list[Monitor]":

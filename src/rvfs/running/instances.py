@@ -202,7 +202,8 @@ class Running(ABC):
         wide = selection.width
         while (begin := selector.next(len(batch))) < len(batch):
             end = min(begin + self._piece, len(batch))
-            piece = Piece(batch, begin, end, self._ring.make_room(ROOM), wide, times)
+            first = self._ring.make_room((end - begin) * wide)
+            piece = Piece(batch, begin, end, first, wide, times)
             if selector.run(begin, end, piece.first):
                 self.make_room(selector.top + 1)
                 self._ring.add(piece)
