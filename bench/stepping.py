@@ -1,21 +1,30 @@
-"""Stepping: the engine with its native code, beside the interpreted twin."""
+"""Stepping: the engine beside C that does the same, beside its interpreted twin."""
 
+import ctypes
+import dataclasses
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.table import Row, best
+from bench.table import Goal, Row, best
 from rvfs._stepper import Twin, chosen, load
 from rvfs.engine import Engine
 from rvfs.event import Batch
-from rvfs.monitor import Monitor
-from rvfs.monitors import shipped
+from rvfs.model.ltl import parse_ltl
+from rvfs.monitor import Action, Binding, Monitor, Scope
+from rvfs.monitors import shipped, shipped_monitor
 from rvfs.source import Wanted
 from rvfs.source.sim import Sim
 from rvfs.tracepoint import Vocabulary, catalogue
 
+EVENTS = 10_000_000
 FEW = 100_000  # for what is interpreted
+SWITCH, WAKEUP = "sched:sched_switch", "sched:sched_wakeup"
 SIMULATED = 1_000_000
 HEADS = ("tp", "time", "cpu", "pid")
 
@@ -81,7 +90,107 @@ def engine_rows(monitors: Sequence[Monitor]) -> Iterator[Row]:
     yield Row(f"batch to verdicts, {what}", large, "Mev/s", "interpreted", few)
 
 
+#: wwnr as a rule: what is woken must not be running.
+WOKEN = Monitor(
+    "woken", "wwnr as a rule", Scope.TASK,
+    parse_ltl("RULE = always (WOKEN imply not RUNNING)\n", file="woken.ltl").model,
+    (
+        Binding(SWITCH, task="prev_pid", action=Action.UPDATE, atoms={"RUNNING": False}),
+        Binding(SWITCH, task="next_pid", action=Action.UPDATE, atoms={"RUNNING": True}),
+        Binding(WAKEUP, task="pid", action=Action.PULSE, atoms={"WOKEN": True}),
+    ),
+    init={"WOKEN": False, "RUNNING": False},
+)  # fmt: skip
+
+
+def lawful(vocabulary: Vocabulary, events: int, tasks: int) -> Batch:
+    """Wake-ups and switches such as no monitor here objects to: who runs next was woken before,
+    and none, one or two others are woken meanwhile."""
+    random = np.random.default_rng(1)
+    rounds = events // 3
+    runs = random.integers(1, tasks, rounds + 1)
+    runs[1:] += runs[1:] == runs[:-1]
+    length = 2 + random.integers(0, 3, rounds)
+    ends = np.cumsum(length)
+    rounds = int(np.searchsorted(ends, events))
+    ends, runs = ends[:rounds], runs[: rounds + 1]
+    count = int(ends[-1])
+    of_round = np.repeat(np.arange(rounds), length[:rounds])
+    is_switch = np.zeros(count, dtype=bool)
+    is_switch[ends - 1] = True
+    first = np.zeros(count, dtype=bool)
+    first[ends - length[:rounds]] = True
+    woken = np.where(first, runs[of_round + 1], random.integers(1, tasks, count))
+    woken += woken == runs[of_round]
+    switch, wakeup = vocabulary.number(SWITCH), vocabulary.number(WAKEUP)
+    nobody = np.zeros(count, dtype=np.int64)
+    return Batch(
+        np.where(is_switch, switch, wakeup), np.arange(count, dtype=np.int64), nobody, nobody,
+        {
+            switch: {"prev_pid": runs[:-1].copy(), "next_pid": runs[1:].copy(),
+                     "prev_state": np.ones(rounds, dtype=np.int64)},
+            wakeup: {"pid": woken[~is_switch]},
+        },
+    )  # fmt: skip
+
+
+def in_c(folder: str) -> ctypes.CDLL:
+    """``baseline.c``, compiled."""
+    library = Path(folder) / "baseline.so"
+    source = Path(__file__).with_name("baseline.c")
+    subprocess.run(["cc", "-O3", "-shared", "-fPIC", "-o", library, source], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def arguments_of(batch: Batch, vocabulary: Vocabulary) -> tuple[Any, ...]:
+    numbers = vocabulary.number(SWITCH), vocabulary.number(WAKEUP)
+    switches, wakeups = (batch.fields[number] for number in numbers)
+    columns = switches["prev_pid"], switches["prev_state"], switches["next_pid"], wakeups["pid"]
+    return (
+        ctypes.c_int64(len(batch)), _pointer(batch.tp), *map(ctypes.c_int64, numbers),
+        *map(_pointer, columns),
+    )  # fmt: skip
+
+
+def _pointer(column: Any) -> ctypes.c_void_p:
+    return ctypes.c_void_p(column.ctypes.data)
+
+
+def judge(engine: Engine, batch: Batch) -> None:
+    """From the beginning, with nothing kept of an earlier run."""
+    engine.reset()
+    assert engine.step(dataclasses.replace(batch)) == [], "the events are lawful"
+
+
+def beside_c(library: ctypes.CDLL, tasks: int) -> Iterator[Row]:
+    vocabulary = filled_vocabulary()
+    batch = lawful(vocabulary, EVENTS, tasks)
+    states = np.full(10 * (tasks + 2), 2, dtype=np.int8)
+    columns = (*arguments_of(batch, vocabulary), _pointer(states))
+    wwnr = shipped_monitor("wwnr").monitor
+    ten = [dataclasses.replace(wwnr, name=f"wwnr{i}") for i in range(10)]
+    for what, monitors, call, goal in (
+        ("wwnr", [wwnr], lambda: library.wwnr(*columns), 0.9),
+        ("10 monitors", ten, lambda: library.ten(*columns, ctypes.c_int64(tasks + 2)), 1.0),
+    ):
+        engine = engine_of(monitors, vocabulary, chosen)
+        rate = mega_per_second(len(batch), judge, engine, batch)
+        own = mega_per_second(len(batch), call)
+        name = f"batch to verdicts, {what}, {tasks:,} tasks"
+        yield Row(name, rate, "Mev/s", "C, pid-indexed", own, Goal(">=", goal))
+    for what, monitor in (("stall", shipped_monitor("stall").monitor), ("a rule", WOKEN)):
+        engine = engine_of([monitor], vocabulary, chosen)
+        rate = mega_per_second(len(batch), judge, engine, batch)
+        name = f"batch to verdicts, {what}, {tasks:,} tasks"
+        yield Row(name, rate, "Mev/s", goal=Goal(">=", 50, "Mev/s"))
+
+
 def rows() -> Iterator[Row]:
+    if shutil.which("cc"):
+        with tempfile.TemporaryDirectory() as folder:
+            library = in_c(folder)
+            for tasks in (1_000, 100_000):
+                yield from beside_c(library, tasks)
     models = [one.monitor for top in shipped() for one in top if one.monitor.model is not None]
     yield from engine_rows(models[1:2])
     yield from engine_rows(models)

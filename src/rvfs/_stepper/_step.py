@@ -9,10 +9,11 @@ every instance before it is stepped.
 
 
 class Stepper:
-    """``table[row * width + letter]`` is the next row, or negative for a violation.
+    """``table[row * width + letter + 1]`` is the next row, or negative for a violation. Nothing
+    (letter -1) is a letter as well, under which every row stays: so no event is a branch.
 
     ``idle`` is the row of an instance that is not monitoring, which is where a violation
-    leaves it. ``letters[i]`` (-1: nothing) meets the instance ``instances[i]``; there are ``wide``
+    leaves it. ``letters[i]`` meets the instance ``instances[i]``; there are ``wide``
     of them for each event. ``counts`` has how often each entry of the table was met.
     ``violations`` (two numbers for each letter) receives: index of the letter, row it was
     refused in.
@@ -43,22 +44,20 @@ class Stepper:
         for event in range(begin, end):
             for _ in range(wide):
                 letter = letters[i]
-                if letter >= 0:
-                    instance = instances[i]
-                    row = states[instance]
-                    cell = row * width + letter
-                    following = table[cell]
-                    counts[cell] += 1
-                    if observed:
-                        before[i] = row
-                        after[i] = following
-                    if following < 0:
-                        violations[2 * found] = i
-                        violations[2 * found + 1] = row
-                        found += 1
-                        following = idle
-                    if following != row:
-                        states[instance] = following
-                        since[instance] = times[event]
+                instance = instances[i]
+                row = states[instance]
+                cell = row * width + letter + 1
+                following = table[cell]
+                counts[cell] += 1
+                if observed:
+                    before[i] = row
+                    after[i] = following
+                if following < 0:
+                    violations[2 * found] = i
+                    violations[2 * found + 1] = row
+                    found += 1
+                    following = idle
+                since[instance] = times[event] if following != row else since[instance]
+                states[instance] = following
                 i += 1
         return found

@@ -23,16 +23,23 @@ class Plain(Running):
         assert isinstance(model, Automaton)
         self._model, self._width = model, len(program.letters)
         self._table = table_of(model, program.letters)
-        self.counts = np.zeros(len(self._table), dtype=np.int64)
+        self.counts = self._no_counts()
         self._violations = np.empty(2 * ROOM, dtype=np.int64)
         self._stepper = self._make_stepper()
         self._grow(1)
 
+    def _no_counts(self) -> Ints:
+        """One for each row and letter, and each row's for no letter before."""
+        return np.zeros((self.program.idle + 1, self._width + 1), dtype=np.int64)
+
     def _make_stepper(self) -> Any:
-        view = self._twin.view
+        view, rows = self._twin.view, self.program.idle + 1
+        stays = np.arange(rows, dtype=np.int16)
+        table = np.column_stack((stays, self._table.reshape(rows, self._width)))
         return self._twin.Stepper(
-            view(self._table), self._width, self.program.idle, self.program.selection.width,
-            *self._ring.views[:2], view(self.counts), view(self._violations),
+            view(table.reshape(-1)), self._width + 1, self.program.idle,
+            self.program.selection.width, *self._ring.views[:2],
+            view(self.counts.reshape(-1)), view(self._violations),
         )  # fmt: skip
 
     def _grow(self, count: int) -> None:
@@ -99,7 +106,7 @@ class Plain(Running):
 
     def _by_row(self) -> Ints:
         """How often each letter met an instance in each row."""
-        return self.counts.reshape(-1, self._width)
+        return self.counts[:, self.counts.shape[1] - self._width :]
 
     def _events(self) -> int:
         counts, idle = self._by_row(), self.program.idle

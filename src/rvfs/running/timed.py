@@ -38,6 +38,9 @@ class Timed(Plain):
     def params(self) -> Mapping[str, int]:
         return self._params
 
+    def _no_counts(self) -> Ints:
+        return np.zeros((self.program.idle + 1, self._width), dtype=np.int64)
+
     def _make_stepper(self) -> Any:
         program, view, model = self.program, self._twin.view, self._model
         kinds = [_AUTOMATON_KINDS[letter.entry] for letter in program.letters]
@@ -49,7 +52,7 @@ class Timed(Plain):
             view(self._table), self._width, program.idle, view(small_ints(kinds)),
             view(small_ints(self._rearms)), *self._load_registers(), len(model.timing.clocks),
             self._span, UNSET, NEVER, HORIZON, program.selection.width,
-            program.selection.heaviest, *self._ring.views, view(self.counts),
+            program.selection.heaviest, *self._ring.views, view(self.counts.reshape(-1)),
             view(self._violations),
         )  # fmt: skip
 
