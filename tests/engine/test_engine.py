@@ -1,68 +1,23 @@
 """The engine against a naive model: any monitor, any events, any cut into batches."""
 
-import itertools
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rvfs import _stepper
-from rvfs._stepper import Twin
 from rvfs.engine import Engine
 from rvfs.errors import InvalidInput, UnknownName
-from rvfs.event import Batch, Transition, Verdict, batch_of
+from rvfs.event import Batch, Verdict
 from rvfs.model.automaton import automaton
 from rvfs.model.filter import parse_filter
 from rvfs.monitor import Binding, Entry, Monitor, Scope
 from rvfs.program import MAX_PID, compile_monitor
 
 from .drawn import EXIT, FORK, IRQ, MODELS, RESCHED, SWITCH, VOCABULARY, WAKEUP, monitors, streams
-from .naive import Event, Naive
-
-# -- the verbs ---------------------------------------------------------------------------------
-
-
-def to_batch(found: list[Event]) -> Batch:
-    return batch_of(
-        [(VOCABULARY.number(name), time, cpu, pid, f) for name, time, cpu, pid, f in found]
-    )
-
-
-def naive_key(key: Any, scope: Scope) -> Any:
-    if scope not in (Scope.TASK, Scope.OBJECT):
-        return None
-    return 0 if isinstance(key, tuple) else key
-
-
-def run(
-    monitor: Monitor, found: list[Event], cuts: list[int], twin: Twin
-) -> tuple[list[Any], list[Any]]:
-    engine = Engine(VOCABULARY, twin)
-    engine.add(monitor)
-    engine.observe("m", on=True)
-    verdicts: list[Any] = []
-    transitions: list[Any] = []
-    for start, stop in itertools.pairwise([0, *sorted(cuts), len(found)]):
-        seen: list[Transition] = []
-        verdicts += [
-            (start + verdict.position, verdict.key, verdict.state, verdict.event, verdict.env)
-            for verdict in engine.step(to_batch(found)[start:stop], seen)
-        ]
-        transitions += [(s.key, s.state, s.event, s.next_state, s.final) for s in seen]
-    return verdicts, transitions
-
-
-def run_naive(monitor: Monitor, found: list[Event]) -> tuple[list[Any], list[Any]]:
-    naive = Naive(monitor)
-    verdicts = [
-        (position, naive_key(key, monitor.scope), state, event, env)
-        for position, one in enumerate(found)
-        for key, state, event, env in naive.step(one)
-    ]
-    return verdicts, [(naive_key(k, monitor.scope), *rest) for k, *rest in naive.transitions]
-
+from .naive import Event
+from .verbs import run, run_naive, to_batch
 
 # -- the rules ---------------------------------------------------------------------------------
 

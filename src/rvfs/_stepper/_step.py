@@ -57,7 +57,8 @@ class Stepper:
                     violations[2 * found + 1] = row
                     found += 1
                     following = idle
-                since[instance] = times[event] if following != row else since[instance]
-                states[instance] = following
+                if following != row:
+                    states[instance] = following
+                    since[instance] = times[event]
                 i += 1
         return found
