@@ -12,19 +12,21 @@ from collections.abc import Callable
 from typing import Final
 
 from rvfs.source.sim.faults import Plan
+from rvfs.source.sim.interrupts import Interrupts
 from rvfs.source.sim.parts import (
+    LOWEST_PRIO,
     ORIGIN,
     RAW_STATE,
     TIF_NEED_RESCHED,
-    TIF_NEED_RESCHED_LAZY,
     Cpu,
     D,
     I,
+    L,
     S,
     Task,
 )
-from rvfs.source.sim.scheduler import Codes, Scheduler
-from rvfs.source.sim.scripts import INTERRUPTS
+from rvfs.source.sim.scheduler import Codes
+from rvfs.source.sim.scripts import HANDED_OVER
 
 #: Pids as the kernel hands them out: upwards, and around from RESERVED (kernel/pid.c).
 RESERVED_PIDS, PID_MAX = 300, 32768
@@ -43,8 +45,8 @@ CAST: Final = (
     ("nginx", 120, True, False),
     ("migration/{cpu}", 0, False, True),
     ("sshd", 120, True, False),
+    ("dlapp", -1, True, True),
 )
-DEVICES: Final = ((24, "nvme0q1"), (27, "eth0-rx-0"), (1, "i8042"), (9, "acpi"))
 SIGNALS: Final = (10, 14, 15, 29)
 SIGCHLD, SI_USER, CLD_EXITED = 17, 0, 1
 
@@ -53,10 +55,25 @@ HABITS: Final = (
     ("_lock", 18), ("_interrupt", 6), ("_tick", 6), ("_device", 9), ("_wake_other", 9),
     ("_sleep", 20), ("_yield", 3), ("_hesitate", 2), ("_prepare", 4), ("_interrupted", 1),
     ("_fork", 4), ("_exit", 4), ("_signal", 2), ("_reap", 3),
+    ("_call", 2), ("_contend", 2), ("_fault", 3), ("_boost", 1),
 )  # fmt: skip
+#: What a real-time task of user space does; and everybody, while a deadline passes.
+PICKY: Final = (
+    ("_lock", 18), ("_interrupt", 6), ("_tick", 6), ("_device", 9), ("_wake_other", 9),
+    ("_sleep", 24), ("_yield", 3), ("_hesitate", 2), ("_reap", 3), ("_call", 2), ("_contend", 2),
+)  # fmt: skip
+STEADY: Final = (("_lock", 6), ("_interrupt", 2), ("_tick", 2), ("_device", 3), ("_yield", 1))
+
+#: For what tasks of user space sleep, and in what state; None is one or the other.
+FAIR_SLEEPS: Final = (("", None), ("read", None), ("futex", S), ("nanosleep", S), ("epoll", S),
+                      ("lock", D))  # fmt: skip
+PICKY_SLEEPS: Final = (("futex", S), ("nanosleep", S), ("epoll", S), ("pi", S), ("lock", L))
+
+#: How far the events of a step may be ahead of the clock, in ns.
+SKEW = 100_000
 
 
-class Machine(Scheduler):
+class Machine(Interrupts):
     """``run(steps)`` appends to ``records``; ``clock`` is ns, and no later event is before it.
 
     ``rate`` is the mean of events per second of simulated time, ``names`` the task and
@@ -67,27 +84,22 @@ class Machine(Scheduler):
         self, codes: Codes, plan: Plan, *, cpus: int, tasks: int, seed: int, rate: float
     ) -> None:
         super().__init__(codes, plan, seed, rate)
-        self.clock = ORIGIN
-        self.names: list[bytes] = []
+        self.clock, self._debt = ORIGIN, 0
         self.comms: dict[int, str] = {}
-        self._devices = [(irq, self._name(name)) for irq, name in DEVICES]
         self.cpus += [Cpu(number, self._name(f"swapper/{number}")) for number in range(cpus)]
         self._users: list[Task] = []
         self._zombies: list[Task] = []
         self._pids: set[int] = set()
         self._last_pid = RESERVED_PIDS - 1
         self._populate(tasks)
-        self._crowd = len(self._users)
+        self._tasks, self._crowd = tasks, len(self._users)
         self._last_pid = max(self._last_pid, PID_MAX - 1 - self._below(64))
-        self._habits: list[Callable[[Cpu], None]] = [
-            getattr(self, habit) for habit, weight in HABITS for _ in range(weight)
-        ]
+        self._habits, self._picky, self._steady = map(self._weighted, (HABITS, PICKY, STEADY))
+
+    def _weighted(self, habits: tuple[tuple[str, int], ...]) -> list[Callable[[Cpu], None]]:
+        return [getattr(self, habit) for habit, weight in habits for _ in range(weight)]
 
     # -- what there is at the start --------------------------------------------------------
-
-    def _name(self, name: str) -> int:
-        self.names.append(name.encode()[:15])
-        return len(self.names) - 1
 
     def _populate(self, tasks: int) -> None:
         """Every task is ready to run, and none has run yet."""
@@ -102,7 +114,7 @@ class Machine(Scheduler):
     def _create(self, prio: int, name: int, user: bool, pinned: bool, cpu: Cpu) -> Task:
         task = Task(self._new_pid(), prio, name, user, pinned, cpu)
         self.comms[task.pid] = self.names[name].decode()
-        if user:
+        if user and not task.picky:
             self._users.append(task)
         return task
 
@@ -125,18 +137,35 @@ class Machine(Scheduler):
         self.clock = max(self.clock, self.horizon)
 
     def _step(self) -> None:
-        if self.clock >= self._plan.next:
-            self._plan.call(self.clock)
-        cpu = self.cpus[int(self._random() * len(self.cpus))]
-        cpu.free = max(cpu.free, self.clock)
+        clock, alarms = self.clock, self._alarms
+        if clock >= self._plan.next:
+            self._plan.call(clock)
+        if clock >= alarms.next and clock >= alarms.find():
+            self.horizon = max(self.horizon, clock)
+            alarms.ring()
+        else:
+            self._go_on(self.cpus[int(self._random() * len(self.cpus))])
+        self._debt += int(self._spent * (0.5 + self._random()))
+        self._spent = 0.0
+        self._pass_time(clock + self._debt)
+
+    def _go_on(self, cpu: Cpu) -> None:
+        if cpu.free < self.clock:
+            cpu.free = self.clock
         if cpu.resched:
             self._reschedule(cpu)
         elif cpu.current is cpu.idle:
             self._idle(cpu)
         else:
             self._work(cpu)
-        self.clock += int(self._spent * (0.5 + self._random()))
-        self._spent = 0.0
+
+    def _pass_time(self, wanted: int) -> None:
+        """Let time pass as the rate wants, but no alarm: then the rest comes later."""
+        if wanted > self._alarms.next:
+            wanted = int(max(self.clock, min(wanted, self._alarms.find())))
+        self._debt -= wanted - self.clock
+        ahead = self.horizon - SKEW
+        self.clock = wanted if wanted > ahead else ahead
 
     def _reschedule(self, cpu: Cpu) -> None:
         """Another CPU has asked: an interrupt, or the way back to user space, brings it about."""
@@ -153,37 +182,27 @@ class Machine(Scheduler):
         else:
             self._preempt(cpu, "yield")
 
-    # -- interrupts ------------------------------------------------------------------------
-
-    def _enter(self, cpu: Cpu, kind: str) -> None:
-        irq, name = self._devices[self._below(len(self._devices))]
-        idle = " idle" if cpu.current is cpu.idle else ""
-        self._play(cpu, self._number[f"enter {kind}{idle}"], n=irq, m=name)
-
-    def _leave(self, cpu: Cpu) -> None:
-        """The end of an interrupt, where the kernel preempts."""
-        if cpu.current is cpu.idle:
-            self._play(cpu, self._number["leave irq idle"])
-            if cpu.resched:
-                self._switch(cpu, "idle")
-        elif cpu.resched == TIF_NEED_RESCHED:
-            self._preempt(cpu, "irq")
-        else:
-            self._play(cpu, self._number["leave irq"])
-
-    def _interrupt(self, cpu: Cpu) -> None:
-        self._enter(cpu, INTERRUPTS[self._below(len(INTERRUPTS))])
-        self._leave(cpu)
-
     def _device(self, cpu: Cpu) -> None:
         """An interrupt that somebody waits for: a device, a timer."""
         self._enter(cpu, "device" if self._random() < 0.6 else "timer")
         if self._sleepers:
-            self._wake(cpu, self._sleeper(), "irq")
+            task = self._sleeper()
+            where = "softirq" if self._random() < 0.2 and self._may_wake(None, task) else "irq"
+            if task.prio == LOWEST_PRIO:
+                self._replenish(cpu, task)
+            self._wake(cpu, task, where)
         self._leave(cpu)
 
     def _sleeper(self) -> Task:
         return self._sleepers[self._below(len(self._sleepers))]
+
+    def _may_wake(self, waker: Task | None, task: Task) -> bool:
+        """Whether a task, or a softirq (None), may wake that one."""
+        if not task.picky:
+            return True
+        if task.prio == LOWEST_PRIO:
+            return False
+        return task.tail in HANDED_OVER or (waker is not None and waker.prio <= task.prio)
 
     def _idle(self, cpu: Cpu) -> None:
         if cpu.queue:
@@ -195,46 +214,45 @@ class Machine(Scheduler):
         else:
             self._interrupt(cpu)
 
-    def _ask(self, cpu: Cpu, tif: int) -> None:
-        """Ask the own current task to reschedule."""
-        token = cpu.current.token
-        self._play(cpu, self._number["need resched"], c=token, n=cpu.number, m=tif)
-        cpu.resched = tif
-
-    def _has_rival(self, cpu: Cpu) -> bool:
-        """Whether a task waits that is worth as much as the current one."""
-        return bool(cpu.queue) and cpu.queue[0][0] <= cpu.current.rank
-
-    def _tick(self, cpu: Cpu) -> None:
-        """The scheduler's tick: whoever has run long enough makes room for who waits."""
-        self._enter(cpu, "timer")
-        if self._has_rival(cpu):
-            lazy = self._random() < 0.5
-            self._ask(cpu, TIF_NEED_RESCHED_LAZY if lazy else TIF_NEED_RESCHED)
-        self._leave(cpu)
-
     # -- what tasks do ---------------------------------------------------------------------
 
     def _work(self, cpu: Cpu) -> None:
         task = cpu.current
         if task.state:
             self._fall_asleep(cpu)
+        elif task.user and not task.introduced:
+            self._introduce(cpu)
         elif task.signal:
             self._deliver(cpu)
-        elif self._plan.waits and (fault := self._fault_of(task)):
+        elif self._plan.waits and (fault := self._fault_of(cpu)):
             self._go_wrong(cpu, fault)
         else:
-            self._habits[self._below(len(self._habits))](cpu)
+            habits = self._steady if cpu.missing else self._picky if task.picky else self._habits
+            habits[self._below(len(habits))](cpu)
 
-    def _fault_of(self, task: Task) -> str:
+    def _introduce(self, cpu: Cpu) -> None:
+        """A task takes a lock and calls the kernel, as it will again and again."""
+        self._play(cpu, self._number["introduce"])
+        cpu.current.introduced = True
+
+    def _fault_of(self, cpu: Cpu) -> str:
         """The monitor whose fault is due, or ""; there is always time for something else too."""
+        task = cpu.current
         if self._random() < 0.5:
             return ""
-        return (self._plan.take("slept") if task.slept else "") or self._plan.take("task")
+        return (
+            (self._plan.take("slept") if task.slept else "")
+            or (self._plan.take("fair") if task.user and not task.picky else "")
+            or (self._plan.take("server") if not cpu.missing else "")
+            or self._plan.take("task")
+        )
 
     def _go_wrong(self, cpu: Cpu, monitor: str) -> None:
         """Do what ``monitor`` must report; for wwnr that takes the task's first sleep anew."""
         task = cpu.current
+        if monitor == "nomiss":
+            self._miss(cpu)
+            return
         if monitor == "wwnr":
             task.slept = False
         script = self._number[f"fault {monitor}"]
@@ -243,7 +261,7 @@ class Machine(Scheduler):
     def _fall_asleep(self, cpu: Cpu) -> None:
         """The task has prepared to sleep and now does, unless it finds that it need not."""
         task = cpu.current
-        if self._random() < 0.3 or (task.signal and task.state == S):
+        if cpu.missing or self._random() < 0.3 or (task.signal and task.state == S):
             self._play(cpu, self._number["resume"])
             task.state = 0
         else:
@@ -258,14 +276,40 @@ class Machine(Scheduler):
 
     def _hesitate(self, cpu: Cpu) -> None:
         """Prepare to sleep, and find what it was about to wait for."""
-        self._play(cpu, self._number["hesitate"])
+        self._play(cpu, self._number["hesitate rt" if cpu.current.picky else "hesitate"])
 
     def _sleep(self, cpu: Cpu) -> None:
         if self._plan.take("sleep"):
             self._sleep_in(cpu, "sleep untold", S)
             return
-        kinds = ("sleep irq early", "sleep irq late", "sleep")
-        self._sleep_in(cpu, kinds[min(self._below(20), 2)], self._kind_of_sleep(cpu.current))
+        ways = ("sleep irq early", "sleep irq late", "sleep")
+        reason, state = self._reason_to_sleep(cpu.current)
+        self._sleep_in(cpu, f"{ways[min(self._below(20), 2)]} {reason}", state)
+
+    def _reason_to_sleep(self, task: Task) -> tuple[str, int]:
+        if not task.user:
+            return "", self._kind_of_sleep(task)
+        reasons = PICKY_SLEEPS if task.picky else FAIR_SLEEPS
+        reason, state = reasons[self._below(len(reasons))]
+        return reason, state or self._kind_of_sleep(task)
+
+    def _call(self, cpu: Cpu) -> None:
+        if cpu.current.user:
+            self._play(cpu, self._number["call"])
+
+    def _contend(self, cpu: Cpu) -> None:
+        self._play(cpu, self._number["contend" if self._random() < 0.5 else "spin"])
+
+    def _fault(self, cpu: Cpu) -> None:
+        """A page is not there; real-time tasks of user space have theirs locked."""
+        if cpu.current.user:
+            where = "fault" if self._random() < 0.9 else "fault in kernel"
+            self._play(cpu, self._number[where])
+
+    def _boost(self, cpu: Cpu) -> None:
+        """A real-time task waits for what this one holds."""
+        if cpu.current.user:
+            self._play(cpu, self._number["boosted"])
 
     def _prepare(self, cpu: Cpu) -> None:
         """Prepare to sleep, and be preempted before."""
@@ -289,8 +333,8 @@ class Machine(Scheduler):
         self._preempt(cpu, "yield")
 
     def _wake_other(self, cpu: Cpu) -> None:
-        if self._sleepers:
-            self._wake(cpu, self._sleeper(), "task")
+        if self._sleepers and self._may_wake(cpu.current, task := self._sleeper()):
+            self._wake(cpu, task, "task")
             self._after_wake(cpu)
 
     def _some_signal(self) -> int:
