@@ -112,7 +112,7 @@ def test_the_folder_of_a_monitor_may_be_the_current_one(
 
 
 def test_what_is_neither_file_nor_monitor_is_refused(rvfs: Say) -> None:
-    expected = "lamp: expected a .dot or .gv file, a folder or a shipped monitor"
+    expected = "lamp: expected a .dot, .gv or .ltl file, a folder or a shipped monitor"
     assert rvfs("model", "check", "lamp") == (2, "", f"{expected}\n")
     with pytest.raises(InvalidInput, match=expected):
         rvfs("model", "show", "lamp")

@@ -5,9 +5,7 @@ import pytest
 from rvfs.errors import ModelError
 from rvfs.model.rule import Rule
 from rvfs.model.terms import Sum
-from rvfs.monitor import Action, Entry, Model, Monitor, Scope
-from rvfs.monitors.bindings import read_bindings
-from rvfs.monitors.fitting import doubts, monitor_of
+from rvfs.monitor import Action, Entry, Monitor, Scope
 from rvfs.monitors.texts import load_texts
 from rvfs.tracepoint import Tracepoint, Vocabulary
 
@@ -70,8 +68,7 @@ pulse = { SLEEP = true }
 tracepoint = "sched:sched_switch"
 update = { WAKE = true }
 """
-ATOMS = ("RT", "SLEEP", "WAKE")
-RULE = Rule("rule", "RULE = true\n", ATOMS, ATOMS, ("",), ((0,),), (0,), 0, (0,) * 256)
+RULE = "RULE = always ((RT and SLEEP) imply WAKE)"
 
 
 def vocabulary() -> Vocabulary:
@@ -84,12 +81,8 @@ def vocabulary() -> Vocabulary:
     return known
 
 
-def hybrid(sheet: str = HYBRID_SHEET, model: str = HYBRID) -> Monitor:
-    return load_texts("lamp", model, sheet, vocabulary()).monitor
-
-
-def rule(sheet: str = RULE_SHEET, model: Model = RULE) -> Monitor:
-    return monitor_of("rule", model, read_bindings(sheet, file="bindings"), vocabulary())
+def hybrid(sheet: str = HYBRID_SHEET) -> Monitor:
+    return load_texts("lamp", HYBRID, sheet, vocabulary()).monitor
 
 
 def test_a_hybrid_monitor_is_read() -> None:
@@ -110,7 +103,8 @@ def test_a_hybrid_monitor_is_read() -> None:
 
 
 def test_a_rule_is_read() -> None:
-    monitor = rule()
+    monitor = load_texts("sleepers", RULE, RULE_SHEET, vocabulary()).monitor
+    assert isinstance(monitor.model, Rule)
     assert monitor.init == {"SLEEP": False}
     known, slept, woken = monitor.bindings
     assert [binding.action for binding in monitor.bindings] == [
@@ -135,9 +129,9 @@ def test_tables_may_stand_inline_and_behind_the_bindings() -> None:
     assert hybrid(inline) == hybrid()
 
 
-def faults_of(sheet: str, model: str | Model) -> list[str]:
+def faults_of(sheet: str, model: str) -> list[str]:
     with pytest.raises(ModelError) as caught:
-        hybrid(sheet, model) if isinstance(model, str) else rule(sheet, model)
+        load_texts("m", model, sheet, vocabulary())
     told = [str(fault) for fault in (caught.value, *caught.value.also)]
     return [fault.removeprefix("bindings:") for fault in told]
 
@@ -159,9 +153,11 @@ FAULTY_HYBRIDS = {
     ("extra_ns = 4_000", "extra_ns = 4\nclk = 2"): "7:1: 'clk' is a variable of the model as well",
     ("extra_ns = 4_000", "extra_ns = 4\nlevel = 2"):
         "7:1: 'level' is a variable of the model as well",
-    ('LIMIT = "', 'OTHER = "'): "11:1: the model compares with LIMIT(), which is not among the values",
+    ('LIMIT = "', 'OTHER = "'):
+        "11:1: the model compares with LIMIT(), which is not among the values",
     ("budget + extra_ns", "budget * extra_ns"):
-        "12:1: cannot read the sum 'budget * extra_ns + base' at column 8: expected '+' or '-', found '*'",
+        "12:1: cannot read the sum 'budget * extra_ns + base' at column 8: "
+        "expected '+' or '-', found '*'",
     ('"budget + extra_ns + base"', "7"): "12:1: LIMIT wants a sum in quotes, not 7",
     ("budget + extra_ns", "budge + extra_ns"):
         [
@@ -182,7 +178,8 @@ FAULTY_HYBRIDS = {
     ('id = "number - common_cpu"\n', ""):
         "14:1: 'id' is missing: a sum of fields, the number of the object",
     ('id = "number - common_cpu"', 'id = "number - -1"'):
-        "16:1: cannot read the sum 'number - -1' at column 10: expected a name or a number, found '-'",
+        "16:1: cannot read the sum 'number - -1' at column 10: "
+        "expected a name or a number, found '-'",
     ('id = "number - common_cpu"', 'id = "number - why"'):
         "16:1: field why of lamp:up is a text, not a number",
     ('id = "number - common_cpu"', 'id = "number"\ncpu = "number"'):
@@ -252,11 +249,8 @@ def test_a_faulty_rule_is_named_with_its_lines(change: tuple[str, str]) -> None:
     assert faults_of(RULE_SHEET.replace(*change), RULE) == [FAULTY_RULES[change]]
 
 
-def doubts_of(sheet: str, model: str | Model) -> list[str]:
-    if isinstance(model, str):
-        warnings = load_texts("lamp", model, sheet, vocabulary()).warnings
-    else:
-        warnings = tuple(doubts(read_bindings(sheet, file="bindings"), model, vocabulary()))
+def doubts_of(sheet: str, model: str) -> list[str]:
+    warnings = load_texts("m", model, sheet, vocabulary()).warnings
     return [warning.removeprefix("bindings") for warning in warnings]
 
 

@@ -421,7 +421,9 @@ def test_a_lone_model_without_bindings_says_what_to_write(
 
 
 def test_a_lone_model_is_a_model_file(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"lamp.txt: not a model file; expected .dot or .gv"):
+    with pytest.raises(
+        ModelError, match=r"lamp.txt: not a model file; expected .dot or .gv or .ltl"
+    ):
         load_model_file(tmp_path / "lamp.txt")
     with pytest.raises(ModelError, match=r"lamp.dot: No such file or directory"):
         load_model_file(tmp_path / "lamp.dot")

@@ -6,6 +6,7 @@ import pytest
 
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError
 from rvfs.model.automaton import Automaton
+from rvfs.model.rule import Rule
 from rvfs.monitors import (
     Loaded,
     available,
@@ -127,6 +128,43 @@ def test_texts_are_called_as_the_caller_says() -> None:
         load_texts("lamp", "digraph {", None, vocabulary(), file="m/lamp.dot")
     with pytest.raises(ModelError, match=r"^m/lamp.toml:1: "):
         load_texts("lamp", None, "x", vocabulary(), bindings_file="m/lamp.toml")
+
+
+RULE = "# two atoms\nRULE = always (A imply B)\n"
+RULE_SHEET = """\
+description = "a rule."
+scope = "cpu"
+[[on]]
+tracepoint = "sched:sched_switch"
+update = { A = true, B = "prev_state == 0" }
+"""
+
+
+def test_what_is_no_graph_is_a_rule() -> None:
+    for head in ("", "\n\t", "# digraph {\n", "GRAPH = A\n"):
+        model = load(head + RULE).monitor.model
+        assert isinstance(model, Rule)
+        assert model.atoms == ("A", "B")
+
+
+def test_a_rule_carries_its_bindings_too() -> None:
+    loaded = load(carrying(RULE_SHEET, RULE, "#!"))
+    assert loaded == load(RULE, RULE_SHEET)
+    assert loaded.monitor.bindings[0].atoms["A"] is True
+    assert faults_of(carrying(RULE_SHEET.replace("A =", "C ="), RULE, "#!")) == [
+        "model:5:4: the model has no atom 'C' (it has: A, B)"
+    ]
+
+
+def test_each_language_has_its_own_lines() -> None:
+    assert not load(carrying(SHEET, marker="#!")).bound
+    assert not load("#!/usr/bin/env rvfs\n" + RULE).bound
+
+
+def test_a_rule_is_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.ltl"
+    path.write_text(carrying(RULE_SHEET, RULE, "#!"))
+    assert isinstance(load_model_file(path).model, Rule)
 
 
 def test_a_file_may_be_a_whole_monitor(tmp_path: Path) -> None:

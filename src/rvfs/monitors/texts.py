@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from rvfs.errors import ModelError
 from rvfs.model.dot import parse_dot
+from rvfs.model.ltl import parse_ltl
 from rvfs.model.text import ModelText
 from rvfs.monitor import Model, Monitor
 from rvfs.monitors.bindings import Bindings, read_bindings
@@ -33,8 +34,9 @@ class Language(NamedTuple):
 
 
 DOT = Language(parse_dot, "//!")
+LTL = Language(parse_ltl, "#!")
 #: What a model file may be, by its suffix.
-LANGUAGES: Mapping[str, Language] = {".dot": DOT, ".gv": DOT}
+LANGUAGES: Mapping[str, Language] = {".dot": DOT, ".gv": DOT, ".ltl": LTL}
 
 _SPACE_OR_COMMENT = re.compile(r"(?:\s+|/\*.*?\*/|//[^\n]*|#[^\n]*)*", re.DOTALL)
 _GRAPH = re.compile(r"(?:strict|graph|digraph)\b(?!\s*=)", re.IGNORECASE)
@@ -94,7 +96,7 @@ def language_of(text: str) -> Language:
     """The language of a model that has no file name."""
     start = _SPACE_OR_COMMENT.match(text)
     is_graph = _GRAPH.match(text, start.end() if start else 0)
-    return DOT if is_graph else LANGUAGES[".dot"]
+    return DOT if is_graph else LTL
 
 
 def bindings_of(model: Text, language: Language, beside: Bindings | None) -> Bindings | None:

@@ -1,247 +1,221 @@
-"""Reads the events of a ``trace.dat``: pages decoded per CPU, merged by time, then projected.
+"""Reads the events of a ``trace.dat``: what is wanted, as columns.
 
-Merging takes what every CPU has up to the time that the least advanced one has reached;
-events of one time come from the lower CPU first, as the kernel and trace-cmd print them. A
-record stays as it is until somebody wants a field of it: a field is one gather over the
-bytes of a stretch, at the places of the records.
+The decoder merges the lanes and writes the fields that are wanted, and only those, where
+this file has told it to: into an arena that is the batch's own, a part of it per column.
+Events of one time come from the lower CPU first, as the kernel and trace-cmd print them.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from rvfs.errors import TraceError
+from rvfs._decoder import pages
 from rvfs.event import Batch, Column, Ints
 from rvfs.source import Wanted
 from rvfs.source.format_file import EventFormat
-from rvfs.source.reader import Reader, Stretch
-from rvfs.source.recording import Recording, Ticks
-from rvfs.source.ring_buffer import Events, Pages, Span
+from rvfs.source.reader import Reader
+from rvfs.source.recording import Recording
+from rvfs.source.ring_buffer import Lanes
 from rvfs.tracepoint import Field, Tracepoint, Vocabulary
 
+#: A read takes no more bytes in than that, whether or not it meets an event.
+APPETITE = 8 << 20
+#: A batch has at most so many events, and so many words of fields.
+MAX_EVENTS, MAX_WORDS = 1 << 16, 16 << 20
+LAST = (1 << 63) - 1
 
-def _none() -> Ints:
-    return np.empty(0, dtype=np.int64)
+Words = npt.NDArray[np.uint64]
 
 
 @dataclass(slots=True)
-class Merged(Stretch):
-    """Events of all CPUs in time order: CPU, place in the buffer and length of each record.
+class _Wish:
+    """A column that is wanted: ``kind`` as the decoder knows it, ``words`` per event.
 
-    ``at`` is where the record begins in ``data``, which holds what the records of every CPU
-    span.
+    ``texts`` are the dynamic strings of the batch so far.
     """
 
-    cpu: Ints = field(default_factory=_none)
-    place: Ints = field(default_factory=_none)
-    length: Ints = field(default_factory=_none)
-    at: Ints = field(default_factory=_none)
-    data: bytes = b""
+    slot: int
+    number: int
+    name: str
+    field: Field
+    kind: int
+    texts: list[bytes] = field(default_factory=list)
+
+    @property
+    def words(self) -> int:
+        if self.field.dynamic:
+            return 2
+        return -(-self.field.size // 8) if self.kind == pages.TEXT else 1
+
+    @property
+    def row(self) -> tuple[int, ...]:
+        """As the decoder takes it; the place of the column is not known yet."""
+        return self.slot, self.field.offset, self.field.size, self.kind, 0
+
+    def column(self, words: Words) -> Column:
+        """The column, from its words."""
+        if self.field.dynamic:
+            return np.array(self.texts, dtype=object)
+        if self.kind == pages.TEXT:
+            if sys.byteorder == "big":
+                words = words.byteswap()
+            return words.view(f"S{8 * self.words}")
+        wide = self.field.size == 8 and not self.field.signed
+        return words if wide else words.view(np.int64)
 
 
-@dataclass(slots=True)
-class _Lane:
-    """A CPU's decoded events that are not merged yet. ``key`` is the time that orders them:
-    it never goes back, even where the recorded time does."""
-
-    pages: Pages
-    events: Events = field(default_factory=lambda: Events(_none(), _none(), _none()))
-    key: Ints = field(default_factory=_none)
-    reached: int = 0
-
-    def fill(self) -> None:
-        """Decode the next pages, unless there are events yet."""
-        if not len(self.events) and not self.pages.ended:
-            self.events = self.pages.decode()
-            if len(self.events):
-                self.key = np.maximum(np.maximum.accumulate(self.events.time), self.reached)
-                self.reached = int(self.key[-1])
-
-    def take(self, count: int) -> Events:
-        """The first ``count`` events, which leave the lane."""
-        events, lost = self.events, self.events.lost
-        self.events = Events(
-            events.time[count:], events.place[count:], events.length[count:],
-            events.data, events.start,
-            {at - count: number for at, number in lost.items() if at >= count},
-        )  # fmt: skip
-        self.key = self.key[count:]
-        return Events(
-            events.time[:count], events.place[:count], events.length[:count],
-            events.data, events.start,
-            {at: number for at, number in lost.items() if at < count},
-        )  # fmt: skip
-
-
-class DatReader(Reader[Merged]):
+class DatReader(Reader):
     """The events of a recording. Its formats replace the vocabulary's."""
 
     def __init__(self, recording: Recording, file: str, vocabulary: Vocabulary):
         super().__init__()
         self.cpus, self.notes = recording.cpus, recording.notes
-        self._recording, self._file = recording, file
-        self._lanes = [
-            _Lane(Pages(recording.buffer, recording.layout, span, file)) for span in recording.pages
-        ]
-        self._size = sum(span.size for span in recording.pages)
-        self._unknown: Counter[int] = Counter()
-        self._ended = False
+        self._recording, self._nanoseconds = recording, recording.ticks.nanoseconds
         self._formats = {
             vocabulary.add(_with_template(event.tracepoint, vocabulary)): event
             for event in recording.formats.values()
         }
-        self._numbers = np.zeros(1 << 16, dtype=np.int64)
-        for number, event in self._formats.items():
-            self._numbers[event.number] = number
         common = next(iter(recording.formats.values())).common if recording.formats else {}
-        self._type = common.get("common_type", Field("common_type", "unsigned short", 0, 2, False))
+        type_at = common["common_type"].offset if common else 0
+        self._lanes = Lanes(recording.buffer, recording.layout, recording.pages, file, type_at)
+        self._size = sum(span.size for span in recording.pages)
+        self._ended = False
         self.subscribe({})
 
     def subscribe(self, wanted: Wanted) -> None:
-        super().subscribe(wanted)
-        self._needed = np.zeros(1 << 16, dtype=np.int64)
-        for number in wanted:
-            if number in self._formats:
-                event = self._formats[number]
-                self._needed[event.number] = _size(event, wanted[number])
+        mine = self._mine = [number for number in wanted if number in self._formats]
+        formats = [self._formats[number] for number in mine]
+        self._wishes = [
+            wish for slot, number in enumerate(mine)
+            for wish in _wishes(slot, number, formats[slot], wanted[number])
+        ]  # fmt: skip
+        slots = self._lanes.slots
+        for event in self._formats.values():
+            slots[event.number] = pages.UNWANTED
+        for slot, event in enumerate(formats):
+            slots[event.number] = slot
+        self._columns = np.array([wish.row for wish in self._wishes], dtype=np.int64)
+        self._columns = self._columns.reshape(-1, pages.COLUMN)
+        self._rows = np.zeros(len(mine), dtype=np.int64)
+        found = np.zeros((2, len(mine) * pages.CHUNK), dtype=np.int64)
+        needed = _ints(_needed(self._formats[number], wanted[number]) for number in mine)
+        self._lanes.merge.want(
+            _ints(mine).data, needed.data, _ints(map(_pid_at, formats)).data, self._columns.data,
+            self._rows.data, found[0].data, found[1].data, np.zeros(len(mine), np.int64).data,
+        )  # fmt: skip
 
-    def close(self) -> None:
-        super().close()
-        self._lanes, self._ended = [], True
-        self._recording.buffer.close()
+    def due(self) -> int | None:
+        if not self._ended:
+            while self._lanes.feed():
+                pass  # pages without an event
+            if self._lanes.damage is not None:
+                raise self._lanes.damage
+        pending = None if self._ended else self._lanes.pending
+        return None if pending is None else int(self._nanoseconds(_ints([pending]))[0])
 
-    def _load(self) -> Merged | None:
+    def read(self, limit: int, until: int | None = None) -> Batch | None:
         if self._ended:
             return None
-        for lane in self._lanes:
-            lane.fill()
-        self.uncounted |= {lane.pages.span.cpu for lane in self._lanes if lane.pages.uncounted}
-        self.done = sum(lane.pages.consumed for lane in self._lanes) / max(self._size, 1)
-        for lane in self._lanes:
-            if lane.pages.damage and not len(lane.events):
-                raise lane.pages.damage
-        if any(not len(lane.events) and not lane.pages.ended for lane in self._lanes):
-            return Merged(_none())  # a lane of empty pages: it may yet have the next event
-        filled = [lane for lane in self._lanes if len(lane.events)]
-        if filled:
-            return self._merge(filled)
-        self._finish()
-        owed = {lane.pages.span.cpu: lane.pages.owed for lane in self._lanes if lane.pages.owed}
-        return Merged(_none(), {0: owed}) if owed else None
+        heads, out = self._begin(max(limit, 1))
+        why = self._take(out, until)
+        self.uncounted |= self._lanes.uncounted
+        self.done = self._lanes.consumed / max(self._size, 1)
+        if self._lanes.merge.taken or self._lanes.hungry or why == pages.LATE:
+            return self._batch(heads, out)
+        if why == pages.SHORT:
+            raise self._lanes.short_record()
+        if self._lanes.damage is not None:
+            raise self._lanes.damage
+        owed = self._finish()
+        return Batch(*heads[:, :0], lost=owed) if owed else None
 
-    def _finish(self) -> None:
+    def _begin(self, limit: int) -> tuple[Ints, Words]:
+        """Room for a batch of its own: the heads of its events, and the words of their fields."""
+        words = np.array([0, *(wish.words for wish in self._wishes)]).cumsum()
+        self._capacity = max(min(limit, MAX_EVENTS, MAX_WORDS // max(int(words[-1]), 1)), 1)
+        heads = np.empty((4, self._capacity), dtype=np.int64)
+        out = np.empty(int(words[-1]) * self._capacity, dtype=np.uint64)
+        self._columns[:, pages.BASE] = words[:-1] * self._capacity
+        self._lanes.merge.begin(*(row.data for row in heads), out.data)
+        for wish in self._wishes:
+            wish.texts = []
+        return heads, out
+
+    def _take(self, out: Words, until: int | None) -> int:
+        """Fill the batch, as far as it goes at once; why it did not go further."""
+        last = LAST if until is None else self._recording.ticks.last_before(until)
+        why, appetite = pages.HUNGRY, APPETITE
+        while why == pages.HUNGRY and appetite > 0:
+            appetite -= self._lanes.feed()
+            if self._lanes.hungry:
+                continue  # a lane of empty pages: it may yet have the next event
+            if self._lanes.damage is not None or self._lanes.pending is None:
+                break
+            why = self._lanes.merge.take(self._capacity, last)
+            self._keep_texts(out)
+        return why
+
+    def _keep_texts(self, out: Words) -> None:
+        """Take the dynamic strings out of the arena before it is filled with other bytes."""
+        data = self._lanes.data
+        for wish, base in zip(self._wishes, self._columns[:, pages.BASE].tolist(), strict=True):
+            if wish.field.dynamic:
+                known, rows = len(wish.texts), int(self._rows[wish.slot])
+                places = out[base + 2 * known : base + 2 * rows].reshape(-1, 2)
+                wish.texts += [
+                    data[at : at + size].tobytes().partition(b"\0")[0]
+                    for at, size in places.tolist()
+                ]
+
+    def _batch(self, heads: Ints, out: Words) -> Batch:
+        merge = self._lanes.merge
+        tps, times, cpus, pids = heads[:, : merge.count]
+        fields: dict[int, dict[str, Column]] = {number: {} for number in self._mine}
+        for wish, base in zip(self._wishes, self._columns[:, pages.BASE].tolist(), strict=True):
+            words = out[base : base + wish.words * int(self._rows[wish.slot])]
+            fields[wish.number][wish.name] = wish.column(words)
+        times, comms = self._nanoseconds(times), self._recording.comms
+        return Batch(tps, times, cpus, pids, fields, comms, self._lanes.lost)
+
+    def _finish(self) -> dict[int, int]:
+        """Say what could not be read; events lost after the last one."""
         self._ended, self.done = True, 1.0
-        for number, count in sorted(self._unknown.items()):
+        for number in np.flatnonzero(self._lanes.unknown).tolist():
+            count = self._lanes.unknown[number]
             self.notes.append(f"{count} events of type {number}, whose format is not recorded")
+        return self._lanes.take_owed()
 
-    def _merge(self, lanes: list[_Lane]) -> Merged:
-        """Everything up to where the lane that ends first ends, which empties it."""
-        growing = [lane for lane in lanes if not lane.pages.ended or lane.pages.damage]
-        if growing:
-            first = min(growing, key=lambda lane: int(lane.key[-1]))
-        else:
-            first = max(lanes, key=lambda lane: int(lane.key[-1]))
-        cut, cpu = int(first.key[-1]), first.pages.span.cpu
-        keys, parts, cpus = [], [], []
-        for lane in lanes:
-            later = lane.pages.span.cpu > cpu
-            count = int(np.searchsorted(lane.key, cut, "left" if later else "right"))
-            if count:
-                keys.append(lane.key[:count])
-                parts.append(lane.take(count))
-                cpus.append(lane.pages.span.cpu)
-        return _interleave(keys, parts, cpus, self._recording.ticks)
-
-    def _project(
-        self, stretch: Merged, start: int, stop: int, lost: Mapping[int, int]
-    ) -> tuple[Batch, int]:
-        at, length = stretch.at[start:stop], stretch.length[start:stop]
-        kind = self._gather(self._type, stretch.data, at)
-        short = np.flatnonzero(length < self._needed[kind])
-        if len(short):
-            if not short[0]:
-                raise self._short_record(stretch, start)
-            stop = start + int(short[0])
-            at, kind = at[: short[0]], kind[: short[0]]
-        self._count_unknown(kind)
-        rows = np.flatnonzero(self._needed[kind])
-        at, tp = at[rows], self._numbers[kind[rows]]
-        rows += start
-        batch = Batch(
-            tp, stretch.time[rows], stretch.cpu[rows], self._pids(tp, stretch.data, at),
-            {number: self._columns(number, stretch, rows[tp == number]) for number in self._wanted
-             if number in self._formats},
-            self._recording.comms, lost,
-        )  # fmt: skip
-        return batch, stop
-
-    def _short_record(self, stretch: Merged, at: int) -> TraceError:
-        where, cpu = int(stretch.place[at]), int(stretch.cpu[at])
-        return self._span(cpu).error("a record is shorter than its fields", self._file, where)
-
-    def _span(self, cpu: int) -> Span:
-        return next(span for span in self._recording.pages if span.cpu == cpu)
-
-    def _count_unknown(self, kind: Ints) -> None:
-        unknown = kind[self._numbers[kind] == 0]
-        if len(unknown):
-            self._unknown.update(unknown.tolist())
-
-    def _pids(self, tp: Ints, data: bytes, at: Ints) -> Ints:
-        """``common_pid``, which nothing but the format says where it is."""
-        pids = np.zeros(len(tp), dtype=np.int64)
-        for number in np.unique(tp).tolist():
-            mine = tp == number
-            common = self._formats[number].common
-            if "common_pid" in common:
-                pids[mine] = self._gather(common["common_pid"], data, at[mine])
-        return pids
-
-    def _columns(self, number: int, stretch: Merged, rows: Ints) -> dict[str, Column]:
-        event, at = self._formats[number], stretch.at[rows]
-        columns = {}
-        for name in self._wanted[number] & event.tracepoint.by_name.keys():
-            wanted = event.tracepoint.by_name[name]
-            if wanted.dynamic:
-                columns[name] = self._dynamic(event, wanted, stretch.data, at, stretch.length[rows])
-            else:
-                columns[name] = self._gather(wanted, stretch.data, at)
-        return columns
-
-    def _gather(self, field: Field, data: bytes, at: Ints) -> Column:
-        """The values of a field at these records, which are long enough for it."""
-        if not len(at):
-            return np.empty(0, dtype=np.bytes_ if field.is_string else np.int64)
-        order = self._recording.layout.order
-        if field.is_string:
-            return _until_nul(_overlapping(data, field, "u1", field.size)[at])
-        kind = order + ("i" if field.signed else "u") + str(field.size)
-        values = _overlapping(data, field, kind)[at]
-        return values.astype(np.uint64 if kind[1:] == "u8" else np.int64)
-
-    def _dynamic(
-        self, event: EventFormat, field: Field, data: bytes, at: Ints, length: Ints
-    ) -> Column:
-        """Dynamic strings; one that does not lie in its record is empty."""
-        kind = Field(field.name, "u32", field.offset, 4, False)
-        found = np.empty(len(at), dtype=object)
-        base = field.offset + field.size if field.name in event.relative else 0
-        for row, word in enumerate(self._gather(kind, data, at).tolist()):
-            start, size = base + (word & 0xFFFF), word >> 16
-            size = min(size, max(int(length[row]) - start, 0))
-            start += int(at[row])
-            found[row] = data[start : start + size].partition(b"\0")[0]
-        return found
+    def close(self) -> None:
+        self._ended = True
+        self._recording.buffer.close()
 
 
-def _size(event: EventFormat, wanted: frozenset[str]) -> int:
+def _wishes(slot: int, number: int, event: EventFormat, wanted: Iterable[str]) -> Iterator[_Wish]:
+    """The columns that this event can give; a batch has the task and the CPU for itself."""
+    fields = {**event.common, **event.tracepoint.by_name}
+    for name in sorted(fields.keys() & wanted):
+        field = fields[name]
+        kind = pages.SIGNED if field.signed else pages.UNSIGNED
+        if field.dynamic:
+            kind = pages.RELATIVE if name in event.relative else pages.DYNAMIC
+        elif field.is_string:
+            kind = pages.TEXT
+        yield _Wish(slot, number, name, field, kind)
+
+
+def _needed(event: EventFormat, wanted: Iterable[str]) -> int:
     """How long a record must be to have these fields."""
     fields = [*event.common.values()]
-    fields += [f for name, f in event.tracepoint.by_name.items() if name in wanted]
+    fields += [event.tracepoint.by_name[name] for name in event.tracepoint.by_name.keys() & wanted]
     return max(each.offset + each.size for each in fields)
+
+
+def _pid_at(event: EventFormat) -> int:
+    """``common_pid``, which nothing but the format says where it is."""
+    return event.common["common_pid"].offset if "common_pid" in event.common else -1
 
 
 def _with_template(tracepoint: Tracepoint, vocabulary: Vocabulary) -> Tracepoint:
@@ -254,54 +228,5 @@ def _with_template(tracepoint: Tracepoint, vocabulary: Vocabulary) -> Tracepoint
     return Tracepoint(tracepoint.system, tracepoint.name, tracepoint.fields, known.template)
 
 
-def _overlapping(data: bytes, field: Field, kind: str, width: int = 1) -> npt.NDArray[np.generic]:
-    """A view with the field of a record that would start at each byte."""
-    count = len(data) - field.offset - field.size + 1
-    shape, strides = ((count, width), (1, 1)) if kind == "u1" and width > 1 else ((count,), (1,))
-    return np.ndarray(shape, dtype=kind, buffer=data, offset=field.offset, strides=strides)
-
-
-def _until_nul(texts: npt.NDArray[np.generic]) -> Column:
-    """Rows of bytes → strings that end before their first NUL."""
-    texts = texts.reshape(len(texts), -1)
-    texts[np.maximum.accumulate(texts == 0, axis=1)] = 0
-    return np.ascontiguousarray(texts).view(f"S{texts.shape[1]}").reshape(-1)
-
-
-def _interleave(keys: list[Ints], parts: list[Events], cpus: list[int], ticks: Ticks) -> Merged:
-    """One stretch out of several, by key; equal keys keep the order of the parts."""
-    order = np.argsort(np.concatenate(keys), kind="stable")
-    counts = [len(part) for part in parts]
-    cpu = np.repeat(np.array(cpus, dtype=np.int64), counts)[order]
-    lost: dict[int, dict[int, int]] = {}
-    for start, part, number in zip(np.cumsum([0, *counts]).tolist(), parts, cpus, strict=False):
-        for at, count in part.lost.items():
-            lost[int(np.flatnonzero(order == start + at)[0])] = {number: count}
-    begin, data = _together(parts)
-    return Merged(
-        _nanoseconds(np.concatenate([part.time for part in parts])[order], ticks), lost, cpu,
-        np.concatenate([part.place for part in parts])[order],
-        np.concatenate([part.length for part in parts])[order],
-        begin[order], data,
-    )  # fmt: skip
-
-
-def _together(parts: list[Events]) -> tuple[Ints, bytes]:
-    """The bytes that the records of the parts span, one part behind the other, and where each
-    record begins in them."""
-    places, pieces, behind = [], [], 0
-    for part in parts:
-        first, piece = part.records
-        places.append(part.place + (behind - first))
-        pieces.append(piece)
-        behind += len(piece)
-    return np.concatenate(places), b"".join(pieces)
-
-
-def _nanoseconds(time: Ints, ticks: Ticks) -> Ints:
-    if ticks.mult:
-        low = (time & 0xFFFFFFFF).astype(np.uint64) * np.uint64(ticks.mult) >> np.uint64(
-            ticks.shift
-        )
-        time = low.astype(np.int64) + ((time >> 32) * ticks.mult << (32 - ticks.shift))
-    return time + ticks.offset
+def _ints(values: Iterable[int]) -> Ints:
+    return np.fromiter(values, dtype=np.int64)

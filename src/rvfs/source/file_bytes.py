@@ -46,13 +46,27 @@ class FileBytes:
             start += len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
+    def read_into(self, view: memoryview, start: int) -> int:
+        """Fill the view with the bytes from ``start`` on; how many are still there."""
+        done = 0
+        while done < len(view):
+            try:
+                size = os.preadv(self._descriptor, [view[done:]], start + done)
+            except OSError as error:
+                raise self._unreadable(error, start + done) from None
+            if not size:
+                break
+            done += size
+        return done
+
     def _read(self, size: int, at: int) -> bytes:
         try:
             return os.pread(self._descriptor, size, at)
         except OSError as error:
-            raise TraceError(
-                error.strerror or "cannot be read", file=self.file, offset=at
-            ) from None
+            raise self._unreadable(error, at) from None
+
+    def _unreadable(self, error: OSError, at: int) -> TraceError:
+        return TraceError(error.strerror or "cannot be read", file=self.file, offset=at)
 
     def shorter(self, at: int) -> TraceError:
         """The error for a file that now ends at ``at``."""

@@ -25,8 +25,10 @@ _DECLARATION = re.compile(
 )
 #: Sizes of a field that is one number.
 NUMBER_SIZES = (1, 2, 4, 8)
-#: Arrays of more elements are not looked into.
-MAX_ELEMENTS = 64
+#: Longer arrays are not looked into.
+MAX_ELEMENTS, MAX_TEXT = 64, 1024
+#: The numbers of formats are those of ``common_type``, which has 16 bits.
+MAX_ID = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,13 @@ def _length(array: str | None, kind: str, size: int) -> int:
 def readable(field: Field) -> bool:
     """Whether the field is a text, a number or a short array of numbers; a struct is not."""
     if field.is_string:
-        return field.size == 4 if field.dynamic else field.size > 0
+        return field.size == 4 if field.dynamic else 0 < field.size <= MAX_TEXT
     count = field.count or 1
     return count <= MAX_ELEMENTS and field.size % count == 0 and field.size // count in NUMBER_SIZES
 
 
-def _is_number(field: Field) -> bool:
-    return not field.count and not field.dynamic and field.size in NUMBER_SIZES
+def _is_number(field: Field, size: int) -> bool:
+    return not field.count and not field.dynamic and field.size == size
 
 
 def parse_format(text: str, system: str) -> EventFormat:
@@ -98,9 +100,9 @@ def parse_format(text: str, system: str) -> EventFormat:
     fields, relative = parse_fields(text.partition("\nprint fmt:")[0])
     common = {field.name: field for field in fields if field.name.startswith("common_")}
     kind, pid = common.get("common_type"), common.get("common_pid")
-    if kind is None or not _is_number(kind) or kind.offset + kind.size > 4:
+    if kind is None or not _is_number(kind, 2) or kind.offset > 2 or int(number[1]) > MAX_ID:
         raise InvalidInput(f"the format of {system}:{name[1]} has no common_type")
-    if pid is not None and not _is_number(pid):
+    if pid is not None and not _is_number(pid, 4):
         raise InvalidInput(f"the format of {system}:{name[1]} has an impossible common_pid")
     own = tuple(f for f in fields if f.name not in common and readable(f))
     tracepoint = Tracepoint(system, name[1], own, default_template(own))

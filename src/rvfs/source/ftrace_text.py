@@ -19,7 +19,7 @@ from rvfs.event import IDLE_PID, Batch, Ints
 from rvfs.source import Wanted
 from rvfs.source.event_text import BodyReader, Unreadable
 from rvfs.source.file_bytes import FileBytes
-from rvfs.source.reader import Reader, Stretch
+from rvfs.source.reader import Stretch, StretchReader
 from rvfs.source.ring_buffer import Span
 from rvfs.tracepoint import Vocabulary
 
@@ -75,7 +75,7 @@ class Block(Stretch):
     text: Sequence[bytes] = ()
 
 
-class TextReader(Reader[Block]):
+class TextReader(StretchReader[Block]):
     """The events of ftrace text, in the order of its lines.
 
     ``span`` is where the text lies in the buffer; ``comms`` are names of tasks known already.

@@ -32,10 +32,7 @@ class Stretch:
         return len(self.time)
 
 
-S = TypeVar("S", bound=Stretch)
-
-
-class Reader(ABC, Generic[S]):
+class Reader(ABC):
     """A recording, read from its start to its end. ``cpus`` is how many CPUs it has.
 
     ``notes`` are sentences about what was left out or could not be judged; they may grow
@@ -51,14 +48,12 @@ class Reader(ABC, Generic[S]):
 
     def __init__(self) -> None:
         self.cpus, self.notes, self.uncounted, self.done = 0, [], set(), 0.0
-        self._wanted: Wanted = {}
-        self._stretch: S | None = None
-        self._at = 0
 
+    @abstractmethod
     def subscribe(self, wanted: Wanted) -> None:
         """Deliver exactly these tracepoints with these fields, from the next read on."""
-        self._wanted = dict(wanted)
 
+    @abstractmethod
     def read(self, limit: int, until: int | None = None) -> Batch | None:
         """The next of ``limit`` events, none later than ``until`` (ns); None at the end.
 
@@ -66,6 +61,30 @@ class Reader(ABC, Generic[S]):
         Raises :class:`rvfs.errors.TraceError` where the recording is damaged, after the
         events before the damage.
         """
+
+    @abstractmethod
+    def due(self) -> int | None:
+        """The time of the next event in ns; None at the end. Raises as :meth:`read`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back the file; safe to call twice."""
+
+
+S = TypeVar("S", bound=Stretch)
+
+
+class StretchReader(Reader, Generic[S]):
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: Wanted = {}
+        self._stretch: S | None = None
+        self._at = 0
+
+    def subscribe(self, wanted: Wanted) -> None:
+        self._wanted = dict(wanted)
+
+    def read(self, limit: int, until: int | None = None) -> Batch | None:
         stretch = self._pending()
         if stretch is None:
             return None
@@ -76,7 +95,6 @@ class Reader(ABC, Generic[S]):
         return batch
 
     def due(self) -> int | None:
-        """The time of the next event in ns; None at the end. Raises as :meth:`read`."""
         while (stretch := self._pending()) is not None:
             if self._at < len(stretch):
                 return int(stretch.time[self._at])
@@ -111,5 +129,4 @@ class Reader(ABC, Generic[S]):
         """
 
     def close(self) -> None:
-        """Give back the file; safe to call twice."""
         self._stretch = None

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+
 from rvfs.errors import InvalidInput
+from rvfs.event import Ints
 from rvfs.source.cursor import Cursor
 from rvfs.source.file_bytes import FileBytes
 from rvfs.source.format_file import EventFormat, parse_fields, parse_format
@@ -30,11 +33,29 @@ NS_CLOCKS = ("local", "global", "uptime", "perf", "mono", "mono_raw", "boot", "t
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """From the time in the pages to ns: ``(ticks * mult >> shift) + offset``."""
+    """From the time in the pages to ns: ``(ticks * mult >> shift) + offset``.
+
+    ``mult`` is 0 where the ticks are nanoseconds.
+    """
 
     mult: int = 0
     shift: int = 0
     offset: int = 0
+
+    def nanoseconds(self, ticks: Ints) -> Ints:
+        """Of a column; in two parts, so that 64 bits do."""
+        if self.mult:
+            low = (ticks & 0xFFFFFFFF).astype(np.uint64) * np.uint64(self.mult)
+            high = (ticks >> 32) * self.mult << (32 - self.shift)
+            ticks = (low >> np.uint64(self.shift)).astype(np.int64) + high
+        return ticks + self.offset if self.offset else ticks
+
+    def last_before(self, time: int) -> int:
+        """The last tick that is not later than ``time`` (ns), in 64 bits."""
+        ticks = time - self.offset
+        if self.mult:
+            ticks = ((ticks + 1 << self.shift) - 1) // self.mult
+        return min(max(ticks, -1), (1 << 63) - 1)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ import stat
 import time
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Set
-from typing import Any
 
 from rvfs.errors import InvalidInput, TraceError
 from rvfs.event import Batch
@@ -43,7 +42,7 @@ def open_file(path: str) -> FileBytes:
     return buffer
 
 
-def open_reader(path: str, vocabulary: Vocabulary) -> Reader[Any]:
+def open_reader(path: str, vocabulary: Vocabulary) -> Reader:
     """The reader for the recording at ``path``, told by its first bytes.
 
     A ``trace.dat`` puts its own formats into the vocabulary. Raises :class:`TraceError`.

@@ -1,47 +1,45 @@
-"""Decodes pages of the kernel's ring buffer: where each event is, and when.
+"""The lanes of a recording: the ring buffer pages of every CPU, a stretch of each in memory.
 
-A page is a time stamp (8 bytes), a commit word (a ``long`` of the machine: bytes used, and
-the flags below), then events. An event starts with a 32-bit word of 5 bits ``type_len`` and
-27 bits time delta, low bits first on little-endian machines, high bits first on others::
-
-    type_len   meaning                      length
-    1 .. 28    data of 4 * type_len bytes
-    0          data                         next word, which it includes
-    29         padding, or a discarded event  next word; with no time delta: to the end of the page
-    30         time extend                  the next word is the delta's higher part
-    31         absolute time stamp          the next word is its higher part
-
-(include/linux/ring_buffer.h, kernel/trace/ring_buffer.c; ``header_page`` and ``header_event``
-of the recording.)
+The decoder (:mod:`rvfs._decoder`) knows only the arena, in which each lane has its part;
+here its parts are filled from the file, and what it finds wrong becomes an error with its
+place in the file.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rvfs._decoder import Merge, pages
 from rvfs.errors import TraceError
-from rvfs.event import Ints
 from rvfs.source.file_bytes import FileBytes
 
-PADDING, TIME_EXTEND, TIME_STAMP = 29, 30, 31
-DELTA_BITS = 27
-#: A time stamp event has 59 bits; the others come from the time before it.
-STAMP_MASK = (1 << 59) - 1
-#: Beyond that a time can only be damage; what deltas add on one page cannot overflow 63 bits.
-MAX_TIME = 1 << 62
+#: A lane has about this many bytes in memory, and all of them together no more than that.
+STRETCH, ARENA = 256 * 1024, 32 << 20
+#: More memory than that no recording gets: its pages or its CPUs are impossible.
+MAX_ARENA = 4 << 30
+#: What a text may be read beyond its end.
+BEHIND = 8
+#: Types are 16 bits.
+TYPES = 1 << 16
 
-#: Of the commit word.
-COMMIT_MASK = (1 << 27) - 1
-MISSED_EVENTS = 1 << 31
-MISSED_STORED = 1 << 30
+FAULTS: Mapping[int, str] = {
+    pages.BAD_PAGE: "the last page is cut short",
+    pages.BAD_TIME_STAMP: "a page begins at the impossible time {stamp} ns",
+    pages.BAD_COMMIT: "a page claims {value} bytes of data",
+    pages.CUT_EVENT: "an event is cut at the end of its page",
+    pages.BAD_LENGTH: "an event has the impossible length {value}",
+    pages.BAD_TIME: "the time {value} ns is impossible",
+    pages.LONG_EVENT: "an event runs past the end of its page",
+}
 
-#: Pages are decoded in stretches of about this many bytes.
-STRETCH = 128 * 1024
 
-
-Words = npt.NDArray[np.uint32]
+#: Whether this machine has the lowest byte of a number first, and reads it from any address.
+SWIFT = platform.machine() in ("x86_64", "aarch64") and sys.byteorder == "little"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,189 +74,155 @@ class Span:
         return TraceError(message, file=file, offset=self.source)
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
-    """Events of one CPU in the order of the buffer: time, place and length of each record.
-
-    ``data`` are the pages that they are from, which begin at ``start`` of the buffer; ``lost``
-    maps a position to the number of events that were lost before it.
-    """
-
-    time: Ints
-    place: Ints
-    length: Ints
-    data: bytes = b""
-    start: int = 0
-    lost: Mapping[int, int] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-    @property
-    def records(self) -> tuple[int, bytes]:
-        """Where the first record begins in the buffer, and the bytes from there to the last."""
-        first, behind = int(self.place[0]), int(self.place[-1] + self.length[-1])
-        return first, self.data[first - self.start : behind - self.start]
-
-
-class _Fault(Exception):
-    """The page is damaged at that word of its data."""
-
-    def __init__(self, message: str, word: int):
-        self.message, self.word = message, word
-
-
-def _walk(
-    heads: memoryview, words: memoryview, at: int, end: int, time: int,
-    starts: list[int], times: list[int],
-) -> None:  # fmt: skip
-    """Go through one page's events; append the word each starts at and its time.
-
-    ``heads`` are the words with ``type_len`` in the low 5 bits, ``words`` as they are;
-    the events are those of the words from ``at`` to ``end``.
-    """
-    while at < end:
-        head = heads[at]
-        kind = head & 31
-        if 0 < kind < PADDING:
-            time += head >> 5
-            starts.append(at)
-            times.append(time)
-            at += kind + 1
-            continue
-        if kind == PADDING and not head >> 5:
-            return
-        if at + 1 == end:
-            raise _Fault("an event is cut at the end of its page", at)
-        following = words[at + 1]
-        if kind == 0:
-            if following < 8:
-                raise _Fault(f"an event has the impossible length {following}", at)
-            time += head >> 5
-            starts.append(at)
-            times.append(time)
-            at += 1 + (following + 3) // 4
-        elif kind == PADDING:
-            time += head >> 5
-            at += 1 + max((following + 3) // 4, 1)
-        else:
-            moved = (following << DELTA_BITS) + (head >> 5)
-            time = time + moved if kind == TIME_EXTEND else (time & ~STAMP_MASK) | moved
-            if time > MAX_TIME:
-                raise _Fault(f"the time {time} ns is impossible", at)
-            at += 2
-    if at > end:
-        if starts and kind < PADDING:
-            at = starts.pop()
-            times.pop()
-        raise _Fault("an event runs past the end of its page", min(at, end - 1))
+def _at_each_byte(data: npt.NDArray[np.uint8], kind: str) -> memoryview:
+    """The numbers of this kind that begin at each byte."""
+    count = len(data) - np.dtype(kind).itemsize + 1
+    return np.ndarray((count,), dtype=kind, buffer=data, strides=(1,)).data
 
 
 @dataclass(slots=True)
-class _Stretch:
-    """Some pages, word by word, and the events found in them so far."""
+class _Lane:
+    """A CPU's part of the arena (from ``base``), and what it holds of the file (from ``start``)."""
 
-    heads: memoryview
-    words: memoryview
-    starts: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    lost: dict[int, int] = field(default_factory=dict)
-
-
-class Pages:
-    """The pages of one CPU, decoded a stretch at a time, in order.
-
-    ``damage`` is the error that ends them, once it was met; events before it are delivered.
-    ``owed`` counts events lost after the last one; ``uncounted``: whether some were lost whose
-    number the kernel did not store.
-    """
-
-    def __init__(self, buffer: FileBytes, layout: Layout, span: Span, file: str):
-        self.span = span
-        self.damage: TraceError | None = None
-        self.owed, self.uncounted = 0, False
-        self._buffer, self._layout, self._file = buffer, layout, file
-        self._at, self._end = span.offset, span.offset + span.size
+    span: Span
+    base: int
+    start: int
+    damage: TraceError | None = None
 
     @property
-    def ended(self) -> bool:
-        """Whether nothing is left to decode."""
-        return self._at >= self._end
+    def end(self) -> int:
+        return self.span.offset + self.span.size
+
+
+class Lanes:
+    """The lanes, and the decoder that merges them.
+
+    ``data`` is the arena. Raises :class:`TraceError` for pages that no memory could hold.
+    """
+
+    def __init__(
+        self, buffer: FileBytes, layout: Layout, spans: Sequence[Span], file: str, type_at: int
+    ):
+        self._buffer, self._layout, self._file = buffer, layout, file
+        spans = [span for span in spans if span.size]
+        page = layout.page_size
+        self._room = max(min(STRETCH, ARENA // max(len(spans), 1)) // page, 1) * page
+        size = self._room * len(spans)
+        if size > MAX_ARENA:
+            raise TraceError(f"pages of {page} bytes on {len(spans)} CPUs: impossible", file=file)
+        self.data = np.empty(size + BEHIND, dtype=np.uint8)
+        self._lanes = [_Lane(s, i * self._room, s.offset) for i, s in enumerate(spans)]
+        self._state = np.zeros((len(spans), pages.LANE), dtype=np.int64)
+        self._state[:, pages.CPU] = [span.cpu for span in spans]
+        self._filled = [span.offset for span in spans]
+        self.slots = np.full(TYPES, pages.UNKNOWN, dtype=np.int32)
+        self.unknown = np.zeros(TYPES, dtype=np.int64)
+        heap = np.zeros(len(spans), dtype=np.int64)
+        self.merge: Any = Merge(
+            self.data.data, _at_each_byte(self.data, "u4"), _at_each_byte(self.data, "u8"), SWIFT,
+            self._state.reshape(-1).data, heap.data, self.slots.data, self.unknown.data,
+            page, layout.long_size, layout.order == ">", type_at,
+        )  # fmt: skip
+
+    # -- bytes ---------------------------------------------------------------------------------
+
+    def feed(self) -> int:
+        """Read on where a lane has used up its bytes, and find what is pending; bytes read."""
+        size = 0
+        for i in np.flatnonzero(self._hungry).tolist():
+            size += self._fill(i)
+        self.merge.settle()
+        return size
+
+    @property
+    def _hungry(self) -> Any:
+        """Which lanes have nothing pending and can have more."""
+        state = self._state
+        more = [f < lane.end and lane.damage is None
+                for f, lane in zip(self._filled, self._lanes, strict=True)]  # fmt: skip
+        idle = (state[:, pages.RECORD] == 0) & (state[:, pages.FAULT] == pages.FINE)
+        return idle & np.array(more, dtype=bool)
+
+    def _fill(self, i: int) -> int:
+        """The lane's next pages; those that are left where the file has become shorter."""
+        lane, state, page = self._lanes[i], self._state[i], self._layout.page_size
+        lane.start = self._filled[i]
+        want = min(self._room, lane.end - lane.start)
+        try:
+            size = self._buffer.read_into(self.data.data[lane.base : lane.base + want], lane.start)
+        except TraceError as error:
+            lane.damage = error
+            return 0
+        if size < want:
+            lane.damage = self._buffer.shorter(lane.start + size)
+            size = size // page * page
+        self._filled[i] += size
+        state[pages.AT] = state[pages.END] = 0
+        state[pages.NEXT], state[pages.FILLED] = lane.base, lane.base + size
+        return size
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    @property
+    def hungry(self) -> bool:
+        """Whether some lane may yet have the next event."""
+        return bool(self._hungry.any())
+
+    @property
+    def pending(self) -> int | None:
+        """The recorded time of the next event."""
+        i = self.merge.first()
+        return None if i < 0 else int(self._state[i, pages.TIME])
+
+    @property
+    def damage(self) -> TraceError | None:
+        """The error that ends the recording here: a lane has come to where it is damaged."""
+        for i, lane in enumerate(self._lanes):
+            if self._state[i, pages.RECORD] == 0:
+                if self._state[i, pages.FAULT] != pages.FINE:
+                    return self._fault(i)
+                if lane.damage is not None:
+                    return lane.damage
+        return None
+
+    def _fault(self, i: int) -> TraceError:
+        at, value = int(self._state[i, pages.FAULT_AT]), int(self._state[i, pages.FAULT_VALUE])
+        order = "little" if self._layout.order == "<" else "big"
+        stamp = int.from_bytes(self.data[at : at + 8].tobytes(), order)  # type: ignore[arg-type]
+        message = FAULTS[int(self._state[i, pages.FAULT])].format(value=value, stamp=stamp)
+        return self._error(i, message, at)
+
+    def short_record(self) -> TraceError:
+        """The error for the record that the decoder found too short for what is wanted of it."""
+        i = self.merge.lane
+        message = "a record is shorter than its fields"
+        return self._error(i, message, int(self._state[i, pages.RECORD]))
+
+    def _error(self, i: int, message: str, at: int) -> TraceError:
+        lane = self._lanes[i]
+        return lane.span.error(message, self._file, lane.start + at - lane.base)
 
     @property
     def consumed(self) -> int:
-        """Bytes decoded so far."""
-        return self._at - self.span.offset
+        """Bytes read so far."""
+        return sum(f - lane.span.offset for f, lane in zip(self._filled, self._lanes, strict=True))
 
-    def decode(self) -> Events:
-        """The events of the next pages."""
-        layout, start = self._layout, self._at
-        count = max(STRETCH // layout.page_size, 1) * layout.page_size
-        data = self._take(min(count, self._end - start))
-        size = len(data)
-        words = np.frombuffer(data, layout.order + "u4", size // 4).astype(np.uint32)
-        heads = words if layout.order == "<" else words << np.uint32(5) | words >> np.uint32(27)
-        stretch = _Stretch(heads.data, words.data)
-        self._at += size
-        for page in range(0, size, layout.page_size):
-            try:
-                self._page(stretch, page // 4, min(page + layout.page_size, size) // 4)
-            except _Fault as fault:
-                self.damage = self.span.error(fault.message, self._file, start + 4 * fault.word)
-                self._at = self._end = start + page
-                break
-        return _events(stretch, data, start, heads, words)
+    @property
+    def lost(self) -> dict[int, int]:
+        """Events lost before the first event of the batch, by CPU."""
+        return {self._cpu(self.merge.lane): self.merge.lost} if self.merge.lost else {}
 
-    def _take(self, size: int) -> bytes:
-        """The next pages; those that are left where the file has become shorter."""
-        data = self._buffer.there(self._at, self._at + size)
-        if len(data) < size:
-            self.damage = self._buffer.shorter(self._at + len(data))
-            data = data[: len(data) // self._layout.page_size * self._layout.page_size]
-            self._end = self._at + len(data)
-        return data
+    def take_owed(self) -> dict[int, int]:
+        """Events lost after the last one, by CPU; they are told once."""
+        owed = self._state[:, pages.OWED]
+        found = {self._cpu(i): int(owed[i]) for i in np.flatnonzero(owed).tolist()}
+        owed[:] = 0
+        return found
 
-    def _page(self, stretch: _Stretch, at: int, end: int) -> None:
-        """Find the events of the page in these words."""
-        words, data = stretch.words, at + self._layout.data // 4
-        if data > end:
-            raise _Fault("the last page is cut short", at)
-        time = self._number(words, at, 8)
-        commit = self._number(words, at + 2, self._layout.long_size)
-        used = commit & COMMIT_MASK
-        if time > MAX_TIME:
-            raise _Fault(f"a page begins at the impossible time {time} ns", at)
-        if used % 4 or data + used // 4 > end:
-            raise _Fault(f"a page claims {used} bytes of data", at + 2)
-        if commit & MISSED_EVENTS:
-            self.owed += self._missed(words, commit, data + used // 4, end)
-        known, last = len(stretch.starts), data + used // 4
-        try:
-            _walk(stretch.heads, words, data, last, time, stretch.starts, stretch.times)
-        finally:
-            if self.owed and len(stretch.starts) > known:
-                stretch.lost[known], self.owed = self.owed, 0
+    @property
+    def uncounted(self) -> set[int]:
+        """CPUs that lost events whose number the kernel did not store."""
+        return {self._cpu(i) for i in np.flatnonzero(self._state[:, pages.UNCOUNTED]).tolist()}
 
-    def _missed(self, words: memoryview, commit: int, at: int, end: int) -> int:
-        """Events lost before this page; one at least where the kernel did not count them."""
-        stored = commit & MISSED_STORED and at + self._layout.long_size // 4 <= end
-        count = self._number(words, at, self._layout.long_size) if stored else 0
-        self.uncounted |= not count
-        return count or 1
-
-    def _number(self, words: memoryview, at: int, size: int) -> int:
-        """4 or 8 bytes; the higher word is the second one on little-endian machines."""
-        if size == 4:
-            return int(words[at])
-        low, high = (at, at + 1) if self._layout.order == "<" else (at + 1, at)
-        return int(words[high]) << 32 | int(words[low])
-
-
-def _events(stretch: _Stretch, data: bytes, start: int, heads: Words, words: Words) -> Events:
-    """Place and length of the records, for all pages at once."""
-    at = np.array(stretch.starts, dtype=np.int64)
-    kind = (heads[at] & 31).astype(np.int64)
-    long = kind == 0
-    length = np.where(long, words[np.where(long, at + 1, at)].astype(np.int64) - 4, 4 * kind)
-    times = np.array(stretch.times, dtype=np.int64)
-    return Events(times, start + 4 * at + 4 + 4 * long, length, data, start, stretch.lost)
+    def _cpu(self, i: int) -> int:
+        return self._lanes[i].span.cpu
