@@ -1,7 +1,9 @@
 """What the simulated machine must do by a time, whatever else happens.
 
-Two kinds: an alarm is set for a time; and a task that waits for a CPU wants one within
-:data:`PATIENCE`. The clock is not to go past the first of them.
+Three kinds: an appointment is kept at its time; a task that waits for a CPU wants one within
+:data:`PATIENCE`; a task that has a deadline and is awake wants to be done. The clock may go
+on to the next appointment, but takes care of the others: before what they want it goes no
+more than half the way at once, so that who waits can still be served.
 """
 
 import math
@@ -19,22 +21,30 @@ Action = Callable[[], None]
 
 
 class Alarms:
-    """``next`` is a time (ns) before which nothing is due; :meth:`find` says when something is.
+    """``next`` is a time (ns) before which nothing is due; :meth:`due` says when something is.
 
-    ``rescue`` is what is done for a task that has waited too long.
+    ``rescue`` is what is done for a task that has waited too long, ``overrun`` for one that
+    is still awake near its deadline.
     """
 
-    def __init__(self, rescue: Callable[[Task], None]) -> None:
-        self._rescue = rescue
-        self._set: list[tuple[int, int, Action]] = []
+    def __init__(self, rescue: Callable[[Task], None], overrun: Callable[[Task], None]) -> None:
+        self._rescue, self._overrun = rescue, overrun
         self._number = 0
+        self._appointments: list[tuple[int, int, Action]] = []
+        self._deadlines: list[tuple[int, int, int, Task]] = []
         self._waiting: deque[tuple[int, Task]] = deque()
         self.next = math.inf
 
     def set(self, time: int, action: Action) -> None:
         """Do this when the clock has come to ``time`` (ns)."""
         self._number += 1
-        heappush(self._set, (time, self._number, action))
+        heappush(self._appointments, (time, self._number, action))
+        self.next = min(self.next, time)
+
+    def finish(self, task: Task, time: int) -> None:
+        """The task, which was just replenished, wants to be asleep by ``time``."""
+        self._number += 1
+        heappush(self._deadlines, (time, self._number, task.replenished, task))
         self.next = min(self.next, time)
 
     def wait(self, task: Task, now: int) -> None:
@@ -44,11 +54,34 @@ class Alarms:
         if now + PATIENCE < self.next:
             self.next = now + PATIENCE
 
-    def find(self) -> float:
+    def due(self) -> float:
         """When the first is due, in ns."""
-        first = self._set[0][0] if self._set else math.inf
-        self.next = min(first, self._oldest())
+        self.next = min(self._first(), self._urgent())
         return self.next
+
+    def until(self, now: int, wanted: int) -> int:
+        """How far the clock may go that wants to go from ``now`` to ``wanted``."""
+        urgent = self._urgent()
+        self.next = min(self._first(), urgent)
+        if wanted > urgent:
+            wanted = int(now + urgent) // 2
+        return max(now, int(min(wanted, self._first())))
+
+    def ring(self) -> None:
+        """Do what is due first."""
+        urgent = self._urgent()
+        if self._first() <= urgent:
+            heappop(self._appointments)[-1]()
+        elif self._oldest() <= urgent:
+            self._rescue(self._waiting[0][1])
+        else:
+            self._overrun(heappop(self._deadlines)[-1])
+
+    def _first(self) -> float:
+        return self._appointments[0][0] if self._appointments else math.inf
+
+    def _urgent(self) -> float:
+        return min(self._oldest(), self._nearest())
 
     def _oldest(self) -> float:
         """When patience with who waits longest is over."""
@@ -60,9 +93,12 @@ class Alarms:
             waiting.popleft()
         return math.inf
 
-    def ring(self) -> None:
-        """Do what is due first."""
-        if self._set and self._set[0][0] <= self._oldest():
-            heappop(self._set)[2]()
-        else:
-            self._rescue(self._waiting[0][1])
+    def _nearest(self) -> float:
+        """The nearest deadline of who is awake."""
+        deadlines = self._deadlines
+        while deadlines:
+            time, _, replenished, task = deadlines[0]
+            if task.replenished == replenished and task.place < 0:
+                return time
+            heappop(deadlines)
+        return math.inf

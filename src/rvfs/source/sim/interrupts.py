@@ -10,7 +10,7 @@ from functools import partial
 from heapq import heapify
 
 from rvfs.source.sim.faults import EXPIRY, Plan
-from rvfs.source.sim.parts import TIF_NEED_RESCHED, TIF_NEED_RESCHED_LAZY, Cpu, Task
+from rvfs.source.sim.parts import LOWEST_PRIO, TIF_NEED_RESCHED, TIF_NEED_RESCHED_LAZY, Cpu, Task
 from rvfs.source.sim.scheduler import AFTERMATH, Codes, Scheduler
 from rvfs.source.sim.scripts import INTERRUPTS
 from rvfs.source.sim.words import DL_SERVER_DEADLINE, DL_TASK_DEADLINE
@@ -26,14 +26,14 @@ SERVER: Mapping[str, tuple[str, ...]] = {
 _BECOMES = {"replenish": "ready", "throttle": "throttled", "stop": "stopped"}
 #: Of its deadline, how much an entity uses at most.
 USED = 0.8
-#: How long a task is throttled, in ns.
-THROTTLED = 10_000_000
+#: How long a task is throttled, and a CPU behaves after a deadline was missed, in ns.
+THROTTLED, REST = 10_000_000, 20_000_000
 #: Before every other rank.
 _FIRST = -2
 
 
 class Interrupts(Scheduler):
-    """``clock`` is ns: no later event is before it. ``names`` are those that records refer to."""
+    """``names`` are those that records refer to."""
 
     def __init__(self, codes: Codes, plan: Plan, seed: int, rate: float) -> None:
         super().__init__(codes, plan, seed, rate)
@@ -77,6 +77,9 @@ class Interrupts(Scheduler):
     def _tick(self, cpu: Cpu) -> None:
         """The scheduler's tick: whoever has run long enough makes room for who waits."""
         self._enter(cpu, "timer")
+        if cpu.current.prio == LOWEST_PRIO and not cpu.missing and self._random() < 0.2:
+            self._throttle(cpu)
+            return
         if not cpu.missing and self._random() < 0.2:
             choices = SERVER[cpu.server]
             self._serve(cpu, choices[self._below(len(choices))])
@@ -127,7 +130,7 @@ class Interrupts(Scheduler):
         self._leave(cpu)
 
     def _missed(self, cpu: Cpu) -> None:
-        cpu.missing = False
+        cpu.missing, cpu.rested = False, self.horizon + REST
         self._stop_server(cpu, cpu.served)
 
     # -- tasks with a deadline -------------------------------------------------------------
@@ -136,15 +139,9 @@ class Interrupts(Scheduler):
         """In an interrupt: give a task runtime until its next deadline."""
         self._play(cpu, self._number["replenish task"], n=cpu.number, m=task.pid)
         task.replenished = cpu.free
-        self._alarms.set(
-            cpu.free + int(USED * DL_TASK_DEADLINE),
-            partial(self._overrun, task, task.replenished),
-        )
+        self._alarms.finish(task, cpu.free + int(USED * DL_TASK_DEADLINE))
 
-    def _overrun(self, task: Task, replenished: int) -> None:
-        """A task is still awake near its deadline."""
-        if task.replenished != replenished or task.place >= 0:
-            return
+    def _overrun(self, task: Task) -> None:
         cpu = task.cpu
         self._meet(cpu)
         self._enter(cpu, "timer")

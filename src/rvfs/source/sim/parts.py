@@ -59,11 +59,12 @@ class Cpu:
     """``resched`` is the thread flag that the current task has set, or 0.
 
     ``server`` is the state of its fair server, ``served`` how often that has changed; it is
-    ``missing`` while a deadline passes.
+    ``missing`` while a deadline passes, and no other does so before it has ``rested`` (ns).
     """
 
     __slots__ = (
-        "current", "free", "idle", "missing", "number", "queue", "resched", "served", "server",
+        "current", "free", "idle", "missing", "number", "queue", "resched", "rested", "served",
+        "server",
     )  # fmt: skip
 
     def __init__(self, number: int, name: int) -> None:
@@ -72,4 +73,5 @@ class Cpu:
         self.idle = Task(IDLE_PID, FAIR, name, False, True, self)
         self.idle.rank, self.idle.tail = IDLE_PRIO, "idle"
         self.current = self.idle
-        self.server, self.served, self.missing = "stopped", 0, False
+        self.server, self.served = "stopped", 0
+        self.missing, self.rested = False, ORIGIN

@@ -30,7 +30,7 @@ from rvfs.source.sim.parts import (
 from rvfs.source.sim.scripts import HANDED_OVER, HEADS, STAYS, TAILS, WAKERS, WAKES
 
 #: How long after a violation by time alone its fault ends, in ns.
-AFTERMATH = 10_000_000
+AFTERMATH = 1_000_000
 
 
 class Codes:
@@ -69,7 +69,7 @@ class Scheduler:
         self._sequence = 0
         self.cpus: list[Cpu] = []
         self._sleepers: list[Task] = []
-        self._alarms = Alarms(self._rescue)
+        self._alarms = Alarms(self._rescue, self._overrun)
         self._tasks = self._stalled = 0
 
     def _below(self, bound: int) -> int:
@@ -191,15 +191,16 @@ class Scheduler:
 
     def _fault_of_wake(self, cpu: Cpu, task: Task, where: str) -> str:
         """The monitor that is to report this wake-up, or ""."""
-        fault = self._plan.take("wake")
-        if fault or task.on_queue or task.rank < FAIR:
-            return fault
-        if 4 * self._stalled < self._tasks:
-            fault = self._plan.take("wake fair")
-        from_below = where != "task" or cpu.current.rank == FAIR
-        if not fault and task.introduced and task.tail not in HANDED_OVER and from_below:
-            fault = self._plan.take("wake user")
-        return fault
+        occasions = ["wake"]
+        if task.rank == FAIR and not task.on_queue:
+            if 4 * self._stalled < self._tasks:
+                occasions.append("wake fair")
+            from_below = where != "task" or cpu.current.rank == FAIR
+            if task.introduced and task.tail not in HANDED_OVER and from_below:
+                occasions.append("wake user")
+        if self._random() < 0.5:  # nobody is to have all the occasions
+            occasions.reverse()
+        return next(filter(None, map(self._plan.take, occasions)), "")
 
     def _stall(self, cpu: Cpu, task: Task, script: int) -> None:
         """Wake a task that gets no CPU until too late."""
@@ -213,6 +214,10 @@ class Scheduler:
 
     def _rescue(self, task: Task) -> None:
         """Let a task run that has waited for too long."""
+        raise NotImplementedError
+
+    def _overrun(self, task: Task) -> None:
+        """A task is still awake near its deadline."""
         raise NotImplementedError
 
     def _start(self, cpu: Cpu, task: Task, home: Cpu, scripts: tuple[int, int]) -> None:

@@ -149,6 +149,7 @@ ACTIONS: Mapping[str, str] = {
     "new resched": "irq_disable preempt_disable wakeup_new need_resched irq_enable preempt_enable",
     "exit": "process_exit",
     "free": "process_free",
+    "free idle": "+p process_free",
     "deliver": "signal_deliver",
 }
 
