@@ -9,8 +9,10 @@
 """
 
 import fcntl
+import importlib.util
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,8 +24,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from rvfs.cli import main
 from rvfs.errors import RvfsError
 from rvfs.hwbp.perf import check_access
+from tests.shell import Run, Told
 
 TRACES = Path(__file__).parents[2] / "shared" / "traces"
 
@@ -42,6 +46,10 @@ def _can_open(path: str, mode: int) -> Callable[[], bool]:
 
 def _has(command: str) -> Callable[[], bool]:
     return lambda: shutil.which(command) is not None
+
+
+def _can_import(module: str) -> Callable[[], bool]:
+    return lambda: importlib.util.find_spec(module) is not None
 
 
 def _is_root() -> bool:
@@ -93,6 +101,8 @@ NEEDS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "trace-cmd": (_has("trace-cmd"), "trace-cmd is not installed"),
     "attr": (_has("getfattr"), "getfattr is not installed"),
     "perf-breakpoints": (_has_perf_breakpoints, "no debug register of this machine can be had"),
+    "dask": (_can_import("distributed"), "Dask is not installed (the extra dask)"),
+    "parquet": (_can_import("pyarrow"), "pyarrow is not installed (the extra parquet)"),
     "traces": (TRACES.is_dir, f"there are no recordings in {TRACES}"),
 }
 
@@ -144,3 +154,18 @@ def nothing_undeclared_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[
             f"logged, and not declared (assert on caplog, then caplog.clear()):\n{said}",
             pytrace=False,
         )
+
+
+@pytest.fixture
+def check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """``rvfs check`` in this process, in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command: str) -> Told:
+        status = main(["check", *shlex.split(command)])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return run

@@ -7,6 +7,9 @@
     │   ├── UnknownName      EINVAL   no monitor, reactor, tracepoint or field of that name
     │   └── ModelError       EINVAL   a model, filter or bindings text is wrong; says where
     ├── AlreadyRegistered    EEXIST   the name is taken
+    ├── NotEmpty             ENOTEMPTY  a container that still has children
+    ├── TooBig               EFBIG    a text is longer than what is taken
+    ├── NotSaved             EIO, ENOSPC, …  the state folder cannot be used; says which, and why
     ├── CannotMake           ENOMEM   the tree has no room for an object of that name
     ├── Busy                 EBUSY    somebody holds it; the message says who
     ├── Gone                 ENODEV   the object was removed while its file was open
@@ -83,6 +86,26 @@ class CannotMake(RvfsError):
     """The tree has no room for an object of that name."""
 
     errno = errno.ENOMEM
+
+
+class NotEmpty(RvfsError):
+    """The container still has children."""
+
+    errno = errno.ENOTEMPTY
+
+
+class TooBig(RvfsError):
+    """A text is longer than what is taken."""
+
+    errno = errno.EFBIG
+
+
+class NotSaved(RvfsError):
+    """The state folder cannot be used: ``errno`` is what the operating system said."""
+
+    def __init__(self, message: str, code: int | None = None):
+        super().__init__(message)
+        self.errno = code or errno.EBUSY
 
 
 class Busy(RvfsError):

@@ -8,9 +8,11 @@ flag       ``0`` or ``1``, newline     a boolean                      nothing
 listing    one entry per line          EINVAL                         nothing
 command    one entry per line          one command, 33 bytes at most  as its maker says
 inject     EPERM                       ``field=value field="text"``   nothing
+document   its text                    a part of a new text           it begins anew
 =========  ==========================  =============================  ====================
 
-One write is one command, wherever the descriptor stands. Grammars:
+One write is one command, wherever the descriptor stands; but a document is taken whole, when
+the descriptor is closed: all that was written to it, in the order in which it came. Grammars:
 kernel/trace/rv/rv.c, lib/kstrtox.c (kstrtobool) and kernel/trace/trace_events_inject.c.
 """
 
@@ -32,6 +34,8 @@ READ_ONLY, READ_WRITE, WRITE_ONLY, FOLDER = 0o440, 0o640, 0o200, 0o750
 MAX_COMMAND = MAX_NAME + 1
 #: What may be written to ``inject`` in one go, and the longest string in it.
 MAX_INJECT, MAX_STRING = 4095, 255
+#: What a text that is taken whole may have.
+MAX_DOCUMENT = 1 << 20
 #: The kernel's isspace() knows one more than Python's.
 _SPACE = b" \t\n\v\f\r\xa0"
 
@@ -90,11 +94,13 @@ class Node:
 class Directory(Node):
     """``children`` makes the current listing; the nodes in it stay the same objects.
 
-    ``remove`` is what rmdir does; None where the tree's shape is fixed.
+    ``make`` is what mkdir of a name in it does, ``remove`` what rmdir of it does; None where the
+    tree's shape is fixed.
     """
 
     children: Callable[[], Mapping[str, Node]]
     mode: int = FOLDER
+    make: Callable[[str], None] | None = None
     remove: Callable[[], None] | None = None
 
     @property
@@ -142,6 +148,13 @@ class File(Node):
         if self.owner.gone:
             return 0
         return self.measure() if self.measure else len(self.read())
+
+
+@dataclass(eq=False, kw_only=True)
+class Document(File):
+    """A file whose ``write`` takes a whole text, of at most ``limit`` bytes."""
+
+    limit: int = MAX_DOCUMENT
 
 
 # -- the kinds -----------------------------------------------------------------------------
@@ -203,6 +216,15 @@ def inject(path: str, write: Callable[[bytes], None], *, owner: Owner = PERMANEN
 
     return File(
         path=path, mode=WRITE_ONLY, read=refuse, write=write, owner=owner, measure=lambda: 0
+    )
+
+
+def document(
+    path: str, read: Callable[[], str], write: Callable[[bytes], None], *, owner: Owner = PERMANENT
+) -> Document:
+    """A text that is replaced as a whole."""
+    return Document(
+        path=path, mode=READ_WRITE, read=lambda: read().encode(), write=write, owner=owner
     )
 
 

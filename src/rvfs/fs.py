@@ -8,7 +8,8 @@ What the kernel is told, and why:
    moment without telling the kernel.
 3. One write is one command; the offset means nothing (it is wrong after O_APPEND).
 4. What is read comes from one snapshot per open file, made anew at offset 0.
-5. ``flush``, ``access`` and ``getxattr`` are left unimplemented: the kernel then stops asking.
+5. ``flush`` is what close(2) returns, and so what became of a text that is taken whole.
+   ``access`` and ``getxattr`` are left unimplemented: the kernel then stops asking.
 6. An inode of ``trace_pipe`` that has been opened is not given to the next one who looks the
    name up: so its number tells whose descriptor it is (see ``readers.py``).
 
@@ -32,8 +33,8 @@ import pyfuse3
 from pyfuse3 import FUSEError
 
 from rvfs.errors import Interrupted, MountError, RvfsError, WouldBlock
-from rvfs.files import Directory, File, Node
-from rvfs.handles import OpenFile, OpenFolder, OpenPipe
+from rvfs.files import Directory, Document, File, Node
+from rvfs.handles import OpenDocument, OpenFile, OpenFolder, OpenPipe
 from rvfs.inodes import ROOT, Inodes
 from rvfs.pipe import TracePipe
 from rvfs.tree import Tree
@@ -136,8 +137,11 @@ class Operations(pyfuse3.Operations):
         self, inode: int, attr: pyfuse3.EntryAttributes, fields: pyfuse3.SetattrFields,
         fh: int | None, ctx: pyfuse3.RequestContext,
     ) -> pyfuse3.EntryAttributes:  # fmt: skip
-        """chmod, chown and touch are kept; truncate(2) succeeds and does nothing."""
+        """chmod, chown and touch are kept; truncate(2) succeeds and does nothing, but that
+        ftruncate(2) to 0 makes a text that is being written begin anew."""
         node = self._inodes[inode]
+        if fields.update_size and attr.st_size == 0 and fh is not None:
+            self._file(fh).truncate()
         if fields.update_mode:
             node.mode = stat.S_IMODE(attr.st_mode)
         if fields.update_uid:
@@ -207,6 +211,19 @@ class Operations(pyfuse3.Operations):
     async def releasedir(self, fh: int) -> None:
         del self._open[fh]
 
+    @_handler("making a folder in")
+    async def mkdir(
+        self, parent_inode: int, name: bytes, mode: int, ctx: pyfuse3.RequestContext
+    ) -> pyfuse3.EntryAttributes:
+        """A folder has the mode of its kind, whatever is asked for, as in tracefs."""
+        folder = self._folder(parent_inode)
+        if folder.make is None:
+            raise FUSEError(errno.EPERM)
+        folder.make(os.fsdecode(name))
+        child = folder.children()[os.fsdecode(name)]
+        self._inodes.looked_up(child)
+        return self._attributes(child)
+
     @_handler("removal in")
     async def rmdir(self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         child = self._folder(parent_inode).children().get(os.fsdecode(name))
@@ -229,7 +246,7 @@ class Operations(pyfuse3.Operations):
             return self._info(OpenPipe(node, self._pipe, reader), nonseekable=True)
         if flags & os.O_TRUNC and flags & os.O_ACCMODE != os.O_RDONLY:
             node.truncate()
-        return self._info(OpenFile(node))
+        return self._info(OpenDocument(node) if isinstance(node, Document) else OpenFile(node))
 
     def _info(self, opened: OpenFile | OpenPipe, *, nonseekable: bool = False) -> pyfuse3.FileInfo:
         return pyfuse3.FileInfo(
@@ -263,6 +280,10 @@ class Operations(pyfuse3.Operations):
         return self._file(fh).poll(poll_handle)
 
     @_handler("closing")
+    async def flush(self, fh: int) -> None:
+        self._file(fh).flush()
+
+    @_handler("closing")
     async def release(self, fh: int) -> None:
         self._file(fh).release()
         del self._open[fh]
@@ -274,7 +295,7 @@ class Operations(pyfuse3.Operations):
 
     # -- what tracefs refuses ----------------------------------------------------------------
 
-    mkdir = unlink = rename = symlink = link = mknod = _refusal(errno.EPERM)
+    unlink = rename = symlink = link = mknod = _refusal(errno.EPERM)
     create = _refusal(errno.EACCES)
     setxattr = removexattr = _refusal(errno.EOPNOTSUPP)
 

@@ -1,8 +1,9 @@
 """What a descriptor of the tree remembers: its file, and what it has read so far.
 
 Reads of an ordinary file come from one snapshot per descriptor, made anew at offset 0; each
-write is one command, wherever the descriptor stands. A descriptor holds what its file
-belongs to, so that a removal ends only after the last of them (see ``registry.py``).
+write is one command, wherever the descriptor stands, or a part of a document. A descriptor
+holds what its file belongs to, so that a removal ends only after the last of them (see
+``registered.py``).
 """
 
 import select
@@ -10,7 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from rvfs.files import Directory, File, Node
+from rvfs.errors import TooBig
+from rvfs.files import Directory, Document, File, Node
 from rvfs.pipe import Reader, TracePipe
 
 READABLE = select.POLLIN | select.POLLRDNORM
@@ -42,11 +44,50 @@ class OpenFile:
         self.node.check()
         self.node.write(data)
 
+    def truncate(self) -> None:
+        """What ftruncate(2) to 0 does."""
+
+    def flush(self) -> None:
+        """One of those who have the descriptor has closed it."""
+
     def poll(self, handle: PollHandle | None) -> int:
         return READABLE | WRITABLE
 
     def release(self) -> None:
         self.node.owner.release()
+
+
+class OpenDocument(OpenFile):
+    """A descriptor of a text that is taken whole.
+
+    A shell's ``cat new > model`` closes the descriptor twice, before and after ``cat`` has
+    written: without anything new, closing it does nothing.
+    """
+
+    def __init__(self, file: Document) -> None:
+        super().__init__(file)
+        self._document = file
+        self._written = bytearray()
+        self._new = self._too_big = False
+
+    def write(self, data: bytes) -> None:
+        self.node.check()
+        self._too_big |= len(self._written) + len(data) > self._document.limit
+        if self._too_big:
+            self._new = False
+            raise TooBig(f"a text has {self._document.limit} bytes at most")
+        self._written += data
+        self._new = True
+
+    def truncate(self) -> None:
+        self._written.clear()
+        self._new = self._too_big = False
+
+    def flush(self) -> None:
+        if self._new:
+            self._new = False
+            self.node.check()
+            self.node.write(bytes(self._written))
 
 
 class OpenPipe:
@@ -65,6 +106,12 @@ class OpenPipe:
     def poll(self, handle: PollHandle | None) -> int:
         notify = partial(_notify, handle) if handle else None
         return READABLE if self._pipe.poll(self._reader, notify) else 0
+
+    def truncate(self) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing: a reader goes with the last who has the descriptor."""
 
     def release(self) -> None:
         self._pipe.release(self._reader)

@@ -17,13 +17,16 @@ from rvfs.pump import Pump
 from rvfs.reactors import Reactor, plugins
 from rvfs.reactors.panic import SYSRQ, Panic
 from rvfs.reactors.printk import Printk
+from rvfs.registered import Form
 from rvfs.registry import DEFAULT_TASK_SLOTS, Registry
 from rvfs.source import Source
 from rvfs.source.inject import Quiet
 from rvfs.source.watch import Watch
+from rvfs.state import Shelf
 from rvfs.trace import Trace
 from rvfs.tracepoint import Vocabulary, catalogue
 from rvfs.tree import Tree
+from rvfs.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Settings:
     sim: Mapping[str, Any] = field(default_factory=dict)
     speed: float | None = None
     monitors: Path | None = None
+    state: Path | None = None
     task_slots: int = DEFAULT_TASK_SLOTS
     panic: str = "halt"
     hwbp: str = "model"
@@ -114,6 +118,10 @@ class Machine:
             self._register_plugin(reactor)
         for loaded in available(settings.monitors):
             self._register(loaded)
+        shelf = Shelf(settings.state) if settings.state else None
+        self.workshop = Workshop(self.registry, self.vocabulary, shelf)
+        if shelf:
+            self.workshop.restore()
         self.pump = Pump(self.engine, self.registry, self.trace)
         self.breakpoints = Breakpoints(*choose(settings.hwbp))
         self.watch = Watch(
@@ -121,8 +129,9 @@ class Machine:
         )
         self.breakpoints.listeners.append(self.watch)
         self.tree = Tree(
-            self.registry, self.vocabulary, self.trace, self.pump, logbook, self.breakpoints
-        )
+            self.registry, self.vocabulary, self.trace, self.pump, logbook, self.breakpoints,
+            self.workshop,
+        )  # fmt: skip
         self.tree.root.mode = settings.mode
 
     def _forget(self, tracepoint: int) -> None:
@@ -139,6 +148,6 @@ class Machine:
     def _register(self, loaded: Loaded, parent: str | None = None) -> None:
         for warning in loaded.warnings:
             log.warning("%s: %s", loaded.monitor.name, warning)
-        self.registry.register_monitor(loaded.monitor, parent)
+        self.registry.register_monitor(Form(loaded.monitor, loaded.texts), parent)
         for child in loaded.children:
             self._register(child, loaded.monitor.name)

@@ -139,6 +139,8 @@ class Monitor:
 
 def check_name(kind: str, name: str) -> None:
     """Raises :class:`InvalidInput` for a name that could not be addressed in the tree."""
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise InvalidInput(f"{kind} name {name!r} is not UTF-8 text")
     if len(name.encode()) >= MAX_NAME:
         raise InvalidInput(f"{kind.capitalize()} {name} has a name longer than {MAX_NAME}")
     if not name:

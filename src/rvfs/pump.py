@@ -24,7 +24,8 @@ from rvfs.engine import Engine
 from rvfs.errors import Halted, ReactorError, TraceError
 from rvfs.event import Batch, Transition, Verdict
 from rvfs.reactors import Reactor, is_inline
-from rvfs.registry import Registered, Registry
+from rvfs.registered import Registered
+from rvfs.registry import Registry
 from rvfs.source import Source
 from rvfs.trace import Trace
 

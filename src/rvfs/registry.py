@@ -3,17 +3,18 @@
 Everything here is synchronous, hence atomic between the checkpoints of the event loop:
 there are no locks. Whoever adds an ``await`` below ``fs.py`` breaks that.
 
-A monitor is built in steps (:data:`_STEPS`), each of which leaves its own undoing behind;
-one routine, :meth:`Registry._free`, undoes however many there are, last first. Removal has
-two phases: *begin* takes the monitor out of every listing at once, *end* frees it after
-the last one who holds it has let go. Semantics: kernel/trace/rv/rv.c and rv_reactors.c.
+A monitor is built in steps (:data:`_BUILD`) and replaced in steps (:data:`_REPLACE`), each
+of which leaves its own undoing behind: whichever fails, what was is in force. How one goes
+is in ``registered.py``. Semantics: kernel/trace/rv/rv.c and rv_reactors.c.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from rvfs.change import Change
 from rvfs.engine import Engine
 from rvfs.errors import (
     AlreadyRegistered,
@@ -27,67 +28,16 @@ from rvfs.monitor import Monitor, Scope, check_name
 from rvfs.program import Program
 from rvfs.reactors import Reactor
 from rvfs.reactors.nop import Nop
+from rvfs.registered import Form, Registered
 from rvfs.task_slots import TaskSlots
 from rvfs.trace import Trace, event_tracepoints
-from rvfs.tracepoint import Vocabulary
+from rvfs.tracepoint import Tracepoint, Vocabulary
 
 log = logging.getLogger(__name__)
 
 DEFAULT_TASK_SLOTS = 32
-#: The files of a container's own folder; a child cannot have their names.
-FILES = ("enable", "desc", "reactors")
-
-
-class Registered:
-    """One monitor in the registry. A name that is registered again is another object.
-
-    ``children`` are in the order of their registration. ``gone`` is set when the removal
-    begins; from then on whoever still holds it may only let go.
-    """
-
-    def __init__(self, monitor: Monitor, parent: "Registered | None", reactor: Reactor) -> None:
-        self.monitor = monitor
-        self.parent = parent
-        self.children: list[Registered] = []
-        self.reactor = reactor
-        self.enabled = False
-        self.gone = False
-        self.program: Program | None = None
-        self._holders = 0
-        self._listed = ExitStack()  # undone when the removal begins
-        self._owned = ExitStack()  # undone when it ends
-
-    @property
-    def name(self) -> str:
-        return self.monitor.name
-
-    @property
-    def path(self) -> str:
-        """``name``, or ``parent:name``."""
-        return f"{self.parent.name}:{self.name}" if self.parent else self.name
-
-    @property
-    def free(self) -> bool:
-        """Whether its removal has ended."""
-        return self.gone and self._holders == 0
-
-    def hold(self) -> None:
-        """Keep the object from being freed, not from being removed."""
-        self._holders += 1
-
-    def release(self) -> None:
-        """The opposite of :meth:`hold`; the last one ends a removal that has begun."""
-        self._holders -= 1
-        self._end_removal()
-
-    def _begin_removal(self) -> None:
-        self._listed.close()
-        self.gone = True
-        self._end_removal()
-
-    def _end_removal(self) -> None:
-        if self.free:
-            self._owned.close()
+#: The files of a monitor's folder (see ``monitor_files.py``); a child cannot have their names.
+FILES = ("enable", "desc", "reactors", "model", "bindings", "error")
 
 
 class Registry:
@@ -152,7 +102,9 @@ class Registry:
 
     # -- monitors come and go --------------------------------------------------------------
 
-    def register_monitor(self, monitor: Monitor, parent: str | None = None) -> Registered:
+    def register_monitor(
+        self, monitor: Monitor | Form, parent: str | None = None, *, removable: bool = False
+    ) -> Registered:
         """Make a monitor known, below the container ``parent`` if one is named.
 
         Raises :class:`AlreadyRegistered` for a taken name; :class:`InvalidInput` for a parent
@@ -160,13 +112,20 @@ class Registry:
         of a file of its container; :class:`UnknownName` for an unknown parent, or a field that
         a bound tracepoint does not have. Whatever is raised, nothing is left of it.
         """
-        registered = Registered(monitor, self._parent(monitor, parent), self._idle_reactor)
-        try:
-            for build in self._STEPS:
-                build(self, registered)
-        except BaseException:
-            registered._begin_removal()
-            raise
+        form = monitor if isinstance(monitor, Form) else Form(monitor)
+        with Change() as change:
+            registered = self.add(form, parent, change, removable=removable)
+            change.keep()
+        return registered
+
+    def add(self, form: Form, parent: str | None, change: Change, *, removable: bool) -> Registered:
+        """:meth:`register_monitor` as part of a larger change."""
+        registered = Registered(
+            form, self._parent(form.monitor, parent), self._idle_reactor, removable=removable
+        )
+        change.undo(registered.begin_removal)
+        for build in self._BUILD:
+            build(self, registered)
         return registered
 
     def unregister_monitor(self, name: str) -> Registered:
@@ -177,9 +136,21 @@ class Registry:
         registered = self.find(name)
         for child in tuple(registered.children):
             self.unregister_monitor(child.name)
-        self.disable(registered)
-        registered._begin_removal()
+        with Change() as change:
+            self.withdraw(registered, change)
+            change.keep()
         return registered
+
+    def withdraw(self, registered: Registered, change: Change) -> None:
+        """Take a monitor without children away, as part of a larger change."""
+        for listing in (self._monitors, registered.parent.children if registered.parent else []):
+            change.undo(listing.__setitem__, slice(None), tuple(listing))
+        self._unlist(registered)
+        change.then(self._remove, registered)
+
+    def _remove(self, registered: Registered) -> None:
+        self.disable(registered)
+        registered.begin_removal()
 
     def _parent(self, monitor: Monitor, parent: str | None) -> Registered | None:
         if any(registered.name == monitor.name for registered in self._monitors):
@@ -189,7 +160,7 @@ class Registry:
         found = self.find(parent)
         if found.parent is not None:
             raise InvalidInput(f"Parent monitor {parent} is already nested, cannot nest further")
-        if not found.monitor.is_container:
+        if not found.form.is_container:
             raise InvalidInput(f"parent monitor {parent} is no container")
         if monitor.name in FILES:
             raise CannotMake(
@@ -198,28 +169,109 @@ class Registry:
         return found
 
     def _compile(self, registered: Registered) -> None:
-        if not registered.monitor.is_container:
-            registered.program = self._engine.compile(registered.monitor)
-            registered._owned.callback(setattr, registered, "program", None)
+        registered.owned.callback(setattr, registered, "program", None)
+        registered.program = self._compiled(registered.form)
+
+    def _compiled(self, form: Form) -> Program | None:
+        return self._engine.compile(form.monitor) if form.monitor.model else None
 
     def _add_tracepoints(self, registered: Registered) -> None:
-        for tracepoint in event_tracepoints(registered.monitor):
-            number = self._vocabulary.add(tracepoint)
-            registered._listed.callback(self._vocabulary.remove, tracepoint.full_name)
-            registered._listed.callback(self._trace.enable, number, False)
+        registered.listed.callback(self._set_tracepoints, registered, ())
+        self._set_tracepoints(registered, event_tracepoints(registered.monitor))
+
+    def _set_tracepoints(self, registered: Registered, wanted: Iterable[Tracepoint]) -> None:
+        """Make these, and no others, the monitor's; one that it has already keeps its number."""
+        names = {tracepoint.full_name: tracepoint for tracepoint in wanted}
+        for name in [name for name in registered.tracepoints if name not in names]:
+            self._trace.enable(self._vocabulary.number(name), False)
+            self._vocabulary.remove(name)
+            del registered.tracepoints[name]
+        for name, tracepoint in names.items():
+            self._vocabulary.add(tracepoint)
+            registered.tracepoints[name] = tracepoint
 
     def _list(self, registered: Registered) -> None:
         parent = registered.parent
         place = len(self._monitors) if parent is None else self._monitors.index(parent) + 1
+        registered.listed.callback(self._unlist, registered)
         self._monitors.insert(place, registered)
-        registered._listed.callback(self._monitors.remove, registered)
         if parent is not None:
             parent.children.append(registered)
-            registered._listed.callback(parent.children.remove, registered)
+
+    def _unlist(self, registered: Registered) -> None:
+        parent = registered.parent
+        for listing in (self._monitors, parent.children if parent else []):
+            if registered in listing:
+                listing.remove(registered)
 
     #: The steps of a registration, in order.
-    _STEPS: tuple[Callable[["Registry", Registered], None], ...] = (
+    _BUILD: tuple[Callable[["Registry", Registered], None], ...] = (
         _compile, _add_tracepoints, _list,
+    )  # fmt: skip
+
+    # -- another form ----------------------------------------------------------------------
+
+    def replace(self, registered: Registered, form: Form, change: Change) -> None:
+        """Give a monitor another form, between two batches, as part of a larger change.
+
+        One that is on stays on: an instance keeps its state where the new model has a state of
+        that name. Raises :class:`InvalidInput` where a container would get a model or lose
+        its children, and as :meth:`register_monitor`, :meth:`enable`.
+        """
+        if registered.monitor.model and not form.monitor.model:
+            raise InvalidInput(
+                f"monitor {registered.name} is whole; without {form.waits_for or 'a model'} it "
+                "would not be"
+            )
+        if registered.children and not form.is_container:
+            raise InvalidInput(f"monitor {registered.name} has children and cannot have a model")
+        for step in self._REPLACE:
+            step(self, registered, form, change)
+        self._version += 1
+
+    def _swap_tracepoints(self, registered: Registered, form: Form, change: Change) -> None:
+        """Those that are too much go when all is well: their numbers would not come back."""
+        old, new = dict(registered.tracepoints), event_tracepoints(form.monitor)
+        change.undo(self._set_tracepoints, registered, tuple(old.values()))
+        self._set_tracepoints(registered, (*old.values(), *new))
+        change.then(self._set_tracepoints, registered, new)
+
+    def _swap_slot(self, registered: Registered, form: Form, change: Change) -> None:
+        has, wants = (m.scope is Scope.TASK for m in (registered.monitor, form.monitor))
+        if registered.enabled and has != wants:
+            change.undo(self.task_slots.put_back, tuple(self.task_slots.holders))
+            (self.task_slots.take if wants else self.task_slots.give_back)(registered.name)
+
+    def _swap_program(self, registered: Registered, form: Form, change: Change) -> None:
+        program = self._compiled(form)
+        if registered.enabled and program is not None:
+            if registered.program is None:
+                change.undo(self._engine.remove, registered.name)
+                self._engine.add(program)
+            else:
+                replaced = _replace(self._engine, program)
+                change.undo(replaced.undo)
+                change.then(
+                    log.info,
+                    "monitor %s was replaced: %d instances keep their state, %d begin anew",
+                    registered.path, replaced.kept, replaced.anew,
+                )  # fmt: skip
+            self._warn_missing(program)
+        change.set(registered, "program", program)
+
+    def _swap_form(self, registered: Registered, form: Form, change: Change) -> None:
+        """Parameters keep their values by name; what is not whole yet is not on."""
+        kept = {
+            name: registered.params.get(name, value) for name, value in form.monitor.params.items()
+        }
+        change.set(registered, "params", kept)
+        if form.waits_for:
+            change.set(registered, "enabled", False)
+        change.set(registered, "form", form)
+
+    #: The steps of a replacement, in order.
+    _REPLACE: tuple[Callable[["Registry", Registered, Form, Change], None], ...] = (
+        _swap_tracepoints, _swap_slot, _swap_program, _swap_form,
     )  # fmt: skip
 
     # -- enable and disable ----------------------------------------------------------------
@@ -268,6 +320,8 @@ class Registry:
         yield registered
 
     def _switch_on(self, registered: Registered) -> None:
+        if registered.form.waits_for:
+            raise InvalidInput(f"monitor {registered.name} has no {registered.form.waits_for} yet")
         with ExitStack() as undo:
             if registered.monitor.scope is Scope.TASK:
                 self.task_slots.take(registered.name)
@@ -341,3 +395,18 @@ class Registry:
     def drop_reactor(self, registered: Registered) -> None:
         """Back to ``nop``, because the reactor failed; the instances go on."""
         registered.reactor = self._idle_reactor
+
+
+@dataclass(frozen=True)
+class _Replaced:
+    kept: int
+    anew: int
+    undo: Callable[[], None]
+
+
+def _replace(engine: Engine, program: Program) -> _Replaced:
+    running = engine._running
+    name = program.monitor.name
+    old = running[name]
+    engine.add(program)
+    return _Replaced(0, 0, lambda: running.__setitem__(name, old))

@@ -1,5 +1,7 @@
 """How many per-task monitors can be on at once, and which are."""
 
+from collections.abc import Sequence
+
 from rvfs.errors import Busy, InvalidInput
 
 
@@ -22,3 +24,7 @@ class TaskSlots:
 
     def give_back(self, name: str) -> None:
         self.holders[self.holders.index(name)] = None
+
+    def put_back(self, holders: Sequence[str | None]) -> None:
+        """All of them as they were."""
+        self.holders[:] = holders

@@ -98,6 +98,8 @@ class Field:
         return f"{self.type} {self.name}" + (f"[{self.count}]" if self.count else "")
 
 
+#: The priority of the task that was running; the engine knows it from sched_switch.
+COMMON_PRIO = "common_prio"
 #: Columns that every tracepoint has. A batch has the task and the CPU for itself; the CPU
 #: stands in no record.
 COMMON_FIELDS: Mapping[str, Field] = {
@@ -107,6 +109,7 @@ COMMON_FIELDS: Mapping[str, Field] = {
         Field("common_preempt_count", "unsigned char", 3, 1, False),
         Field("common_pid", "int", 4, 4, True),
         Field("common_cpu", "int", 0, 0, True),
+        Field(COMMON_PRIO, "int", 0, 0, True),
     )
 }
 

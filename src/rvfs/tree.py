@@ -3,8 +3,9 @@
 ::
 
     available_monitors  enabled_monitors  monitoring_on  available_reactors  reacting_on
-    monitors/NAME/{enable,desc,reactors}       one folder per monitor
-    monitors/NAME/CHILD/{enable,desc,reactors} and per child of a container
+    monitors/NAME/...                          one folder per monitor; see monitor_files.py
+    monitors/NAME/CHILD/...                    and per child of a container
+    load                                       takes a set of monitors; see workshop.py
     events/enable  events/SYSTEM/enable        the tracepoints
     events/SYSTEM/EVENT/{enable,format,id,inject}
     trace  trace_pipe  log
@@ -16,7 +17,7 @@ what the registry or the vocabulary drops is gone from the tree at once; a node 
 same object for as long as what it shows exists.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.files import (
@@ -28,6 +29,7 @@ from rvfs.files import (
     Node,
     Owner,
     command,
+    document,
     flag,
     inject,
     listing,
@@ -38,10 +40,13 @@ from rvfs.files import (
 from rvfs.hwbp.held import Breakpoints
 from rvfs.hwbp_files import hwbp_folder
 from rvfs.logbook import Logbook
+from rvfs.monitor_files import Kit, monitors_folder
 from rvfs.pump import Pump
-from rvfs.registry import Registered, Registry
+from rvfs.registered import Registered
+from rvfs.registry import Registry
 from rvfs.trace import Trace
 from rvfs.tracepoint import Tracepoint, Vocabulary
+from rvfs.workshop import LOAD, Workshop
 
 
 class _Event:
@@ -70,11 +75,12 @@ class Tree:
 
     def __init__(
         self, registry: Registry, vocabulary: Vocabulary, trace: Trace, pump: Pump, log: Logbook,
-        breakpoints: Breakpoints,
+        breakpoints: Breakpoints, workshop: Workshop,
     ) -> None:  # fmt: skip
         self._registry, self._vocabulary, self._trace, self._pump = (
             registry, vocabulary, trace, pump,
         )  # fmt: skip
+        self._workshop = workshop
         self.pipe = text("trace_pipe", self._refuse_pipe, measure=lambda: 0)
         root = self._rv_files() | {
             "events": self._events(),
@@ -99,10 +105,8 @@ class Tree:
     def _rv_files(self) -> dict[str, Node]:
         registry = self._registry
         return {
-            "monitors": Directory(
-                path="monitors",
-                children=Listing(lambda: _by_name(self._top_level()), self._monitor),
-            ),
+            "monitors": monitors_folder(Kit(registry, self._workshop)),
+            LOAD: document(LOAD, lambda: self._workshop.report, self._workshop.load),
             "available_monitors": listing(
                 "available_monitors", lambda: (one.path for one in registry.monitors)
             ),
@@ -118,31 +122,6 @@ class Tree:
             "available_reactors": listing("available_reactors", lambda: registry.reactors),
             "reacting_on": flag("reacting_on", lambda: registry.reacting_on, registry.set_reacting),
         }
-
-    def _top_level(self) -> Iterator[Registered]:
-        return (one for one in self._registry.monitors if one.parent is None)
-
-    def _monitor(self, one: Registered) -> Directory:
-        registry = self._registry
-        path = "monitors/" + one.path.replace(":", "/")
-
-        def put_enable(on: bool) -> None:
-            (registry.enable if on else registry.disable)(one)
-
-        def show_reactors() -> Iterator[str]:
-            return (f"[{n}]" if r is one.reactor else n for n, r in registry.reactors.items())
-
-        description = one.monitor.description.encode() + b"\n"
-        files = {
-            "enable": flag(f"{path}/enable", lambda: one.enabled, put_enable, owner=one),
-            "desc": text(f"{path}/desc", lambda: description, owner=one),
-            "reactors": command(
-                f"{path}/reactors", show_reactors,
-                lambda name: registry.set_reactor(one, name), owner=one,
-            ),
-        }  # fmt: skip
-        children = Listing(lambda: _by_name(one.children), self._monitor, files)
-        return Directory(path=path, owner=one, children=children)
 
     def _enable_or_disable(self, written: str) -> None:
         """``name``, ``parent:name``, with ``!`` before it to disable."""
@@ -225,7 +204,3 @@ class Tree:
 
     def _refuse_pipe(self) -> bytes:
         raise InvalidInput("it is read through its mount only")
-
-
-def _by_name(monitors: Iterable[Registered]) -> dict[str, Registered]:
-    return {one.name: one for one in monitors}

@@ -232,8 +232,8 @@ def test_names_of_tasks_cannot_command_the_terminal(run: Run, tmp_path: Path) ->
 
 PROGRAM = """
 import argparse, sys
-from rvfs.cli import check
-check.LONG_FILE = 0
+from rvfs.cli import check, check_report
+check_report.LONG_FILE = 0
 parser = argparse.ArgumentParser()
 check.add_parser(parser.add_subparsers())
 args = parser.parse_args()

@@ -4,14 +4,16 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from rvfs.cli import listing, model
-from rvfs.errors import InvalidInput
+from rvfs.errors import InvalidInput, ModelError
 from rvfs.model.dot import parse_dot
 from rvfs.monitors import shipped_monitor
+from rvfs.tracepoint import Tracepoint
 
 LAMP = 'digraph { __init_off; off; on; off -> on [label="up"]; on -> off [label="down"] }'
 SHEET = """\
@@ -22,6 +24,8 @@ tracepoint = "sched:sched_waking"
 event = "up"
 entry = "start"
 """
+
+STALL = Path(str(resources.files("rvfs.monitors") / "stall"))
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -158,6 +162,136 @@ def test_dot_is_read_back_as_the_same_model(rvfs: Say) -> None:
 def test_a_container_has_no_dot(rvfs: Say) -> None:
     with pytest.raises(InvalidInput, match="sched is a container; name one of: sco, snroc"):
         rvfs("model", "dot", "sched")
+
+
+def test_show_prints_what_a_hybrid_model_has_of_time(rvfs: Say) -> None:
+    status, out, err = rvfs("model", "show", STALL)
+    assert (status, err) == (0, "")
+    transitions, constraints, numbers, bindings = out.split("\n\n")
+    assert [line.split()[:3] for line in transitions.splitlines()[1:]] == [
+        ["state", "mark", "invariant"], ["dequeued", "initial,final", "-"],
+        ["enqueued", "-", "clk"], ["running", "-", "-"],
+    ]  # fmt: skip
+    assert "enqueued  -              clk < threshold_jiffies  running " in transitions
+    assert (
+        constraints
+        == """\
+state     event                 guard  reset
+dequeued  sched_wakeup          -      clk
+running   sched_switch_preempt  -      clk"""
+    )
+    assert (
+        numbers
+        == """\
+name               kind       value
+threshold_jiffies  parameter  1000"""
+    )
+    assert bindings.startswith("tracepoint          task      entry   event ")
+    assert rvfs("model", "check", STALL)[1] == (
+        f"{STALL}: 3 states, 4 events, 1 clock, 4 bindings, deterministic\n"
+    )
+
+
+RULE = """\
+#! description = "doors are shut."
+#! scope = "object"
+#! [init]
+#! OPEN = false
+#! [[on]]
+#! tracepoint = "sched:sched_waking"
+#! id = "target_cpu - common_cpu"
+#! update = { OPEN = true, NIGHT = "prio < 100" }
+RULE = always (NIGHT imply not OPEN)
+"""
+
+
+def test_show_prints_the_text_and_the_atoms_of_a_rule(rvfs: Say, tmp_path: Path) -> None:
+    path = tmp_path / "shut.ltl"
+    path.write_text(RULE)
+    assert rvfs("model", "show", path) == (0, """\
+shut: doors are shut.
+RULE = always (NIGHT imply (not OPEN))
+
+atom   in traces  from the start
+NIGHT  ni         -
+OPEN   op         false
+
+tracepoint          object                   action  atoms                            when
+sched:sched_waking  target_cpu - common_cpu  update  OPEN = true, NIGHT = prio < 100  -
+""", "")  # fmt: skip
+    assert rvfs("model", "check", path) == (
+        0, f"{path}: 2 atoms, 1 state set, 1 binding, deterministic\n", "",
+    )  # fmt: skip
+    with pytest.raises(InvalidInput, match="shut is a rule: it has no picture"):
+        rvfs("model", "dot", path)
+
+
+def write_tracefs(folder: Path) -> Path:
+    event = folder / "events" / "lamps" / "lamp_up"
+    event.mkdir(parents=True)
+    declared = Tracepoint.declare("lamps", "lamp_up", ["pid_t pid", "int watt"])
+    (event / "format").write_text(declared.format_text(7))
+    return folder
+
+
+def test_bind_writes_a_skeleton_of_what_a_tracefs_has(rvfs: Say, tmp_path: Path) -> None:
+    path = write_lamp(tmp_path, sheet=None, text=LAMP.replace('"up"', '"lamp_up"'))
+    status, out, err = rvfs("model", "bind", path, "--tracefs", write_tracefs(tmp_path))
+    assert (status, err) == (0, "")
+    assert (
+        out
+        == f"""\
+# Bindings of lamp: which events of the system it sees.
+# Tracepoints are those of {tmp_path}; look at what is marked EDIT.
+description = "lamp."  # EDIT: one line on what it checks
+scope = "task"  # or cpu, global, object
+
+# down: no tracepoint has a name like it.
+# [[on]]
+# tracepoint = "system:name"
+# event = "down"
+# entry = "start"
+
+# lamps:lamp_up: pid_t pid; int watt
+[[on]]
+tracepoint = "lamps:lamp_up"
+task = "pid"
+event = "lamp_up"
+"""
+    )
+
+
+def test_bind_writes_to_a_new_file_only(rvfs: Say, tmp_path: Path) -> None:
+    path, target = write_lamp(tmp_path, sheet=None), tmp_path / "lamp.toml"
+    assert rvfs("model", "bind", path, "-o", target) == (0, "", "")
+    assert rvfs("model", "check", path)[0] == 0
+    with pytest.raises(InvalidInput, match=r"lamp.toml: File exists"):
+        rvfs("model", "bind", path, "-o", target)
+
+
+def test_bind_knows_what_a_recording_has(rvfs: Say, tmp_path: Path) -> None:
+    path = write_lamp(tmp_path, sheet=None, text=LAMP.replace('"up"', '"switch_in"'))
+    recording = tmp_path / "rec.txt"
+    recording.write_text(
+        " a-7 [000] 1.000000: sched_switch: prev_comm=a prev_pid=7 prev_prio=120 prev_state=S "
+        "==> next_comm=b next_pid=8 next_prio=120\n"
+    )
+    _, out, _ = rvfs("model", "bind", path, "--trace", recording)
+    assert f"# Tracepoints are those of {recording};" in out
+    assert 'tracepoint = "sched:sched_switch"' in out
+    recording.write_text(" a-7 [000] 1.000000: sched_waking: comm=a pid=7 prio=1 target_cpu=000\n")
+    assert 'tracepoint = "sched' not in rvfs("model", "bind", path, "--trace", recording)[1]
+
+
+def test_bind_of_what_cannot_be_read_is_refused(rvfs: Say, tmp_path: Path) -> None:
+    path = write_lamp(tmp_path, sheet=None)
+    with pytest.raises(InvalidInput, match="events: No such file or directory"):
+        rvfs("model", "bind", path, "--tracefs", tmp_path)
+    (tmp_path / "events").mkdir()
+    with pytest.raises(InvalidInput, match="events: no event can be read there"):
+        rvfs("model", "bind", path, "--tracefs", tmp_path)
+    with pytest.raises(ModelError, match="not a model file"):
+        rvfs("model", "bind", "wwnr")
 
 
 def test_list_is_in_the_order_of_available_monitors(rvfs: Say, tmp_path: Path) -> None:

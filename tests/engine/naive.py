@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rvfs.model.automaton import Automaton
 from rvfs.monitor import Binding, Entry, Monitor, Scope
 
 #: tracepoint, time, cpu, current pid, fields
@@ -77,7 +78,7 @@ class Naive:
 
     def take(self, key: Any, binding: Binding) -> tuple[Any, str, str] | None:
         model = self.monitor.model
-        assert model is not None
+        assert isinstance(model, Automaton)
         if key not in self.states:
             if binding.entry is Entry.HANDLE:
                 return None

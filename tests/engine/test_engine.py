@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rvfs.engine
 from rvfs import _stepper
+from rvfs._stepper import Twin
 from rvfs.engine import Engine
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.event import Batch, Transition, Verdict, batch_of
@@ -58,7 +58,7 @@ def automata(draw: st.DrawFn) -> Automaton:
 @st.composite
 def monitors(draw: st.DrawFn) -> Monitor:
     model = draw(automata())
-    scope = draw(st.sampled_from(Scope))
+    scope = draw(st.sampled_from([Scope.GLOBAL, Scope.CPU, Scope.TASK]))
     return Monitor(
         "m", "any", scope, model, tuple(draw(st.lists(bindings(model, scope), max_size=6)))
     )
@@ -74,7 +74,7 @@ def bindings(draw: st.DrawFn, model: Automaton, scope: Scope) -> Binding:
     return Binding(
         tracepoint,
         draw(st.sampled_from(model.events)),
-        draw(st.sampled_from(Entry)),
+        draw(st.sampled_from([Entry.HANDLE, Entry.START, Entry.START_RUN])),
         draw(st.sampled_from([None, *tasks])) if scope is Scope.TASK else None,
         draw(st.sampled_from([None, *cpus])),
         None if when is None else parse_filter(when),
@@ -120,8 +120,10 @@ def naive_key(key: Any, scope: Scope) -> Any:
     return 0 if isinstance(key, tuple) else key
 
 
-def run(monitor: Monitor, found: list[Event], cuts: list[int]) -> tuple[list[Any], list[Any]]:
-    engine = Engine(VOCABULARY)
+def run(
+    monitor: Monitor, found: list[Event], cuts: list[int], twin: Twin
+) -> tuple[list[Any], list[Any]]:
+    engine = Engine(VOCABULARY, twin)
     engine.add(monitor)
     engine.observe("m", on=True)
     verdicts: list[Any] = []
@@ -157,10 +159,8 @@ def test_any_monitor_judges_any_events_as_the_naive_model_does(
     monitor = data.draw(monitors())
     found = data.draw(st.lists(events(), max_size=25))
     cuts = data.draw(st.lists(st.integers(0, len(found)), max_size=3))
-    with pytest.MonkeyPatch.context() as patch:
-        if interpreted:
-            patch.setattr(rvfs.engine, "run_stepper", _stepper.interpreted_step)
-        assert run(monitor, found, cuts) == run_naive(monitor, found)
+    twin = _stepper.load(compiled=False) if interpreted else _stepper.chosen
+    assert run(monitor, found, cuts, twin) == run_naive(monitor, found)
 
 
 PINGPONG = automaton("m", "off", [("off", "on", "on"), ("on", "off", "off")])

@@ -50,4 +50,4 @@ def write(folder: Path, kind: str, name: str = "") -> Path:
 
 def unit(path: Path, *monitors: str) -> Unit:
     names = monitors or ("wwnr",)
-    return Unit(str(path), tuple(shipped_monitor(name).monitor for name in names))
+    return Unit.of(str(path), (shipped_monitor(name).monitor for name in names))

@@ -14,6 +14,7 @@ COLUMNS: dict[str, Any] = {
     "state": np.array([0, 1, 2, 0x100, -1], dtype=np.int64),
     "prio": np.array([120, 99, 0, 120, 98], dtype=np.int64),
     "comm": np.array([b"idle", b"kworker/0:1", b"sh", b"kworker/1:0", b"k"], dtype="S16"),
+    "args[1]": np.array([7, 1, 4, 0x100, 1], dtype=np.uint64),
     "name": np.array([b"eth0", b"", b"a*b", b"axb", b"eth0"], dtype=object),
 }
 
@@ -43,6 +44,9 @@ HOLDS = {
     "!!(state == 0)": [0],
     "state==1||state==2||state==256": [1, 2, 3],
     "  state\n==\t1 ": [1],
+    "state < prio": [0, 1, 4],
+    "state == args[1]": [1, 3],
+    "args[1] & prio": [1],
 }  # fmt: skip
 
 
@@ -75,20 +79,21 @@ CANNOT_READ = {
     "": "column 1: expected a field or '(' or '!'",
     "state": f"column 6: {SIGN}",
     "state = 1": f"column 7: {SIGN}",
-    "state == ": "column 10: expected a number or a quoted text",
-    "state == one": "column 10: expected a number or a quoted text",
+    "state == ": "column 10: expected a field or a number or a quoted text",
+    "state == [0]": "column 10: expected a field or a number or a quoted text",
     "== 1": "column 1: expected a field or '(' or '!'",
     "state == 1 &&": "column 14: expected a field or '(' or '!'",
     "state == 1 & prio == 2": "column 12: expected '&&' or '||' or the end",
     "(state == 1": "column 12: expected ')'",
     "state == 1)": "column 11: expected the end",
     "state == 0x": "column 11: expected '&&' or '||' or the end",
-    'comm == "open': "column 9: expected a number or a quoted text",
+    'comm == "open': "column 9: expected a field or a number or a quoted text",
     "state == 1; prio == 2": "column 11: expected ')' or '&&' or '||'",
 }
 MAKES_NO_SENSE = {
     "state ~ 1": "~ wants a quoted text, not the number 1",
     'comm < "x"': "< cannot compare a text; use one of == != ~",
+    "state ~ prio": "~ wants a quoted text, not the field prio",
     'comm & "x"': "& cannot compare a text; use one of == != ~",
     "state == 18446744073709551616": "18446744073709551616 does not fit in 64 bits",
     "state == -0x8000000000000001": "-0x8000000000000001 does not fit in 64 bits",

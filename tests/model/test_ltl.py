@@ -1,8 +1,10 @@
 """LTL → rule: the language, the two ways to read it, and what a rule is made of."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -190,3 +192,15 @@ def test_numbers_do_not_depend_on_the_order_of_hashes() -> None:
     }
     assert len(texts) == 1
     assert "Rule(" in texts.pop()
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "ltl.md"
+
+
+def test_the_page_shows_what_is_read() -> None:
+    (example,) = re.findall(r"```\n(# .*?)```", PAGE.read_text(), re.DOTALL)
+    assert read(example).table == read("RULE = always (RT imply not PAGEFAULT)").table
+    rows = re.findall(r"^\| `(.*)` \| `(.*)` \| `(.*)` \|$", PAGE.read_text(), re.MULTILINE)
+    assert len(rows) == 3
+    for written, kernel, usual in rows:
+        assert (reads_as(written), reads_as(written, precedence=True)) == (kernel, usual)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from rvfs.errors import ModelError
@@ -44,8 +44,14 @@ def violation(rule: Rule, trace: Sequence[Valuation]) -> int | None:
     return None
 
 
+#: Obligations that overlap, and neither of which asks for less.
+ALTERNATIVES = ("always", ("or", ("until", ("A",), ("B",)), ("next", ("C",))))
+
+
 @settings(max_examples=400)
 @given(formulas, st.lists(traces, min_size=1, max_size=6))
+@example(ALTERNATIVES, [[frozenset("A"), frozenset("C")], [frozenset("A"), frozenset("B")]])
+@example(ALTERNATIVES, [[frozenset("C"), frozenset("C")], [frozenset("A"), frozenset()]])
 def test_a_violation_is_seen_at_the_shortest_bad_prefix(
     formula: Formula, some: list[list[Valuation]]
 ) -> None:

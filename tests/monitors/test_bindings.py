@@ -129,6 +129,17 @@ def test_tables_may_stand_inline_and_behind_the_bindings() -> None:
     assert hybrid(inline) == hybrid()
 
 
+def test_a_guard_may_compare_with_what_a_binding_tells() -> None:
+    sheet = HYBRID_SHEET.replace("most = 3\n", "").replace("env = {", 'env = { most = "args[0]",')
+    assert hybrid(sheet).bindings[0].env["most"].text == "args[0]"
+
+
+def test_the_end_of_an_object_is_the_end_of_a_rule_too() -> None:
+    more = '[[on]]\ntracepoint = "sched:sched_switch"\ntask = "prev_pid"\nentry = "reset"\n'
+    loaded = load_texts("sleepers", RULE, RULE_SHEET + more, vocabulary())
+    assert loaded.monitor.bindings[-1].entry is Entry.RESET
+
+
 def faults_of(sheet: str, model: str) -> list[str]:
     with pytest.raises(ModelError) as caught:
         load_texts("m", model, sheet, vocabulary())
@@ -144,11 +155,12 @@ FAULTY_HYBRIDS = {
     ("most = 3", 'most = 3\n"a b" = 3'):
         "6:1: expected a name (letters, digits, _), found 'a b'",
     ("most = 3\n", "\n"):
-        "4:1: the model compares with 'most', which is neither a parameter nor a constant",
+        "4:1: the model compares with 'most', which is neither a parameter nor a "
+        "constant nor told by a binding",
     ("extra_ns = 4_000", "base = 3"):
         [
             "9:1: 'base' is among the params as well",
-            "12:1: 'extra_ns' is neither told by a binding nor a parameter or a constant",
+            "12:1: 'extra_ns' is neither a parameter nor a constant nor told by a binding",
         ],
     ("extra_ns = 4_000", "extra_ns = 4\nclk = 2"): "7:1: 'clk' is a variable of the model as well",
     ("extra_ns = 4_000", "extra_ns = 4\nlevel = 2"):
@@ -161,7 +173,7 @@ FAULTY_HYBRIDS = {
     ('"budget + extra_ns + base"', "7"): "12:1: LIMIT wants a sum in quotes, not 7",
     ("budget + extra_ns", "budge + extra_ns"):
         [
-            "12:1: 'budge' is neither told by a binding nor a parameter or a constant",
+            "12:1: 'budge' is neither a parameter nor a constant nor told by a binding",
             "19:1: the model has no environment variable 'budget' (it has: budge, irq, level)",
         ],
     ('irq = "common_flags & 1", ', ""): " no binding tells 'irq', which the model reads",
@@ -235,7 +247,7 @@ FAULTY_RULES = {
     ("update = { WAKE = true }", "update = { WAKE = true }\nset = { RT = true }"):
         "21:1: set beside update: a binding has one of them",
     ("update = { WAKE = true }", 'event = "wake"'):
-        "20:1: the model is a rule: it takes set, update or pulse, and no event",
+        "20:1: the model is a rule: it takes set, update or pulse, no event",
     ("update = { WAKE = true }", 'update = { WAKE = true }\nentry = "start"'):
         "21:1: entry is of an event, and this is update",
     ("update = { WAKE = true }", 'update = { WAKE = true }\nenv = { a = "next_pid" }'):

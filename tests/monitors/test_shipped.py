@@ -7,6 +7,7 @@ A binding is a tracepoint, what picks the instance, a condition, an entry point,
 
 import pytest
 
+from rvfs.model.automaton import Automaton
 from rvfs.monitor import Entry, Monitor
 from rvfs.monitors import SHIPPED, shipped, shipped_monitor
 
@@ -192,7 +193,7 @@ def test_description_and_scope(name: str) -> None:
 @every_monitor
 def test_the_matrix(name: str) -> None:
     model, words = monitor(name).model, MODELS[name][3].split()
-    assert model is not None
+    assert isinstance(model, Automaton)
     width = (len(words) - len(model.states)) // (len(model.states) + 1)
     events, rows = words[:width], words[width:]
     assert model.name == name
@@ -207,7 +208,7 @@ def test_the_matrix(name: str) -> None:
 @every_monitor
 def test_the_final_state(name: str) -> None:
     model = monitor(name).model
-    assert model is not None
+    assert isinstance(model, Automaton)
     assert model.final == {MODELS[name][2]}
 
 
@@ -235,7 +236,7 @@ def test_the_bindings(name: str) -> None:
 def test_every_event_of_the_model_is_bound_and_something_starts(name: str) -> None:
     bindings = monitor(name).bindings
     model = monitor(name).model
-    assert model is not None
+    assert isinstance(model, Automaton)
     assert {binding.event for binding in bindings} == set(model.events)
     assert any(binding.entry is Entry.START for binding in bindings)
 

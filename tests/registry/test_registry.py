@@ -114,12 +114,12 @@ class Fails(Exception):
     """What the injected faults raise."""
 
 
-@pytest.mark.parametrize("nth", range(len(Registry._STEPS)))
+@pytest.mark.parametrize("nth", range(len(Registry._BUILD)))
 def test_whichever_step_of_a_registration_fails_nothing_is_left(
     machine: Machine, nth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step fails before it did anything, and right after it did all."""
-    build = Registry._STEPS[nth]
+    build = Registry._BUILD[nth]
 
     def fails_before(registry: Registry, registered: Any) -> None:
         raise Fails
@@ -130,9 +130,9 @@ def test_whichever_step_of_a_registration_fails_nothing_is_left(
 
     before = machine.state()
     for faulty in (fails_before, fails_after):
-        steps = [*Registry._STEPS]
+        steps = [*Registry._BUILD]
         steps[nth] = faulty
-        monkeypatch.setattr(Registry, "_STEPS", tuple(steps))
+        monkeypatch.setattr(Registry, "_BUILD", tuple(steps))
         with pytest.raises(Fails):
             machine.registry.register_monitor(monitor("new"), "box")
         monkeypatch.undo()

@@ -14,7 +14,9 @@ from rvfs.logbook import Logbook
 from rvfs.monitor import Scope
 from rvfs.pump import Pump
 from rvfs.reactors.panic import Panic
+from rvfs.state import Shelf
 from rvfs.tree import Tree
+from rvfs.workshop import Workshop
 from tests.registry.fakes import Collect, Machine, container, monitor
 
 
@@ -24,14 +26,17 @@ class Served(Machine):
 
     task_slots: int = 32
     logbook: Logbook = field(default_factory=Logbook)
+    shelf: Shelf | None = None
 
     def __post_init__(self) -> None:
         super().__init__(self.task_slots)
         self.pump = Pump(self.engine, self.registry, self.trace)
         self.breakpoints = Breakpoints(ModelMachine(2, X86))
+        self.workshop = Workshop(self.registry, self.vocabulary, self.shelf)
         self.tree = Tree(
-            self.registry, self.vocabulary, self.trace, self.pump, self.logbook, self.breakpoints
-        )
+            self.registry, self.vocabulary, self.trace, self.pump, self.logbook, self.breakpoints,
+            self.workshop,
+        )  # fmt: skip
         self.registry.register_monitor(monitor("wip"))
         self.registry.register_monitor(container("sched"))
         self.registry.register_monitor(monitor("sco"), "sched")
@@ -62,12 +67,12 @@ def rv() -> Served:
 
 def test_the_root_is_that_of_the_kernel_and_the_trace(rv: Served) -> None:
     assert rv.ls("") == [
-        "available_monitors", "available_reactors", "enabled_monitors", "events", "hwbp", "log",
-        "monitoring_on", "monitors", "reacting_on", "trace", "trace_pipe",
+        "available_monitors", "available_reactors", "enabled_monitors", "events", "hwbp", "load",
+        "log", "monitoring_on", "monitors", "reacting_on", "trace", "trace_pipe",
     ]  # fmt: skip
     assert rv.ls("monitors") == ["sched", "wip"]
-    assert rv.ls("monitors/wip") == ["desc", "enable", "reactors"]
-    assert rv.ls("monitors/sched") == ["desc", "enable", "reactors", "sco", "snroc"]
+    assert rv.ls("monitors/wip") == ["bindings", "desc", "enable", "error", "model", "reactors"]
+    assert set(rv.ls("monitors/sched")) - set(rv.ls("monitors/wip")) == {"sco", "snroc"}
 
 
 def test_modes_are_those_of_tracefs(rv: Served) -> None:

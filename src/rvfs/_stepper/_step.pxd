@@ -1,12 +1,20 @@
 cimport cython
-from libc.stdint cimport int16_t, int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t
 
-@cython.locals(
-    found=Py_ssize_t, observed=bint, i=Py_ssize_t, letter=Py_ssize_t, slot=Py_ssize_t,
-    row=Py_ssize_t, following=int16_t,
-)
-cpdef Py_ssize_t step(
-    const int16_t[::1] table, Py_ssize_t width, int16_t idle,
-    const int16_t[::1] letters, const int64_t[::1] slots, int16_t[::1] states,
-    int64_t[::1] violations, int16_t[::1] before, int16_t[::1] after,
-)
+cdef class Stepper:
+    cdef const int16_t[::1] table
+    cdef Py_ssize_t width
+    cdef int16_t idle
+    cdef const int32_t[::1] at, instances
+    cdef const int16_t[::1] letters
+    cdef int16_t[::1] states
+    cdef int64_t[::1] since, counts, violations
+
+    @cython.locals(
+        width=Py_ssize_t, idle=int16_t, observed=bint, found=Py_ssize_t, i=Py_ssize_t,
+        instance=Py_ssize_t, row=int16_t, following=int16_t, cell=Py_ssize_t,
+    )
+    cpdef Py_ssize_t run(
+        self, Py_ssize_t first, Py_ssize_t last, const int64_t[::1] times,
+        int16_t[::1] before, int16_t[::1] after
+    )

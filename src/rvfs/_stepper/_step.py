@@ -1,40 +1,57 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
-"""Step every instance of one monitor through a whole batch.
+# mypy: ignore-errors
+"""Step the instances of an automaton.
 
 This file is plain Python and its own twin: ``_step.pxd`` gives the types with which Cython
-compiles it. Keep it to what both can do. Nothing checks an index here: the engine makes room
-for every instance before it steps.
+compiles it. Keep it to what both can do. Nothing checks an index here: there is room for
+every instance before it is stepped.
 """
 
 
-def step(table, width, idle, letters, slots, states, violations, before, after):  # type: ignore[no-untyped-def]
-    """Take ``letters`` in order; the number of violations found.
+class Stepper:
+    """``table[row * width + letter]`` is the next row, or negative for a violation.
 
-    ``table[row * width + letter]`` is the next row, or negative for a violation; ``idle`` is
-    the row of an instance that is not monitoring, which is where a violation leaves it.
-    ``letters[i]`` meets the instance ``slots[i]`` in row ``states[slots[i]]``; a negative
-    letter is no event at all. ``violations`` (room for every letter) receives pairs flattened:
-    index of the letter, row it was refused in. ``before`` and ``after``, unless None, receive
-    the row on either side of every letter.
-
-    dtypes: table, letters, states, before, after int16; slots and violations int64.
+    ``idle`` is the row of an instance that is not monitoring, which is where a violation
+    leaves it. ``letters[i]`` of event ``at[i]`` meets the instance ``instances[i]``. ``counts``
+    has how often each entry of the table was met. ``violations`` (two numbers for each letter)
+    receives: index of the letter, row it was refused in.
     """
-    found = 0
-    observed = before is not None
-    for i in range(len(letters)):
-        letter = letters[i]
-        if letter < 0:
-            continue
-        slot = slots[i]
-        row = states[slot]
-        following = table[row * width + letter]
-        if observed:
-            before[i] = row
-            after[i] = following
-        if following < 0:
-            violations[2 * found] = i
-            violations[2 * found + 1] = row
-            found += 1
-            following = idle
-        states[slot] = following
-    return found
+
+    def __init__(self, table, width, idle, at, letters, instances, counts, violations):
+        self.table, self.width, self.idle = table, width, idle
+        self.at, self.letters, self.instances = at, letters, instances
+        self.counts, self.violations = counts, violations
+
+    def hold(self, states, since):
+        """The row of each instance, and the time (ns) since when it is in it."""
+        self.states, self.since = states, since
+
+    def run(self, first, last, times, before, after):
+        """Take the letters ``first`` to ``last - 1``; the number of violations found.
+
+        ``before`` and ``after``, unless None, receive the row on either side of every letter.
+        """
+        table, width, idle = self.table, self.width, self.idle
+        at, letters, instances = self.at, self.letters, self.instances
+        states, since, counts = self.states, self.since, self.counts
+        violations = self.violations
+        found = 0
+        observed = before is not None
+        for i in range(first, last):
+            instance = instances[i]
+            row = states[instance]
+            cell = row * width + letters[i]
+            following = table[cell]
+            counts[cell] += 1
+            if observed:
+                before[i] = row
+                after[i] = following
+            if following < 0:
+                violations[2 * found] = i
+                violations[2 * found + 1] = row
+                found += 1
+                following = idle
+            if following != row:
+                states[instance] = following
+                since[instance] = times[at[i]]
+        return found

@@ -10,16 +10,17 @@ import sys
 from collections.abc import Sequence
 
 from rvfs import __version__
-from rvfs.cli import check, hwbp, listing, model, mount
+from rvfs.cli import check, hwbp, listing, load, model, mount
 from rvfs.errors import InvalidInput, RvfsError
 
-_COMMANDS = (mount, check, listing, model, hwbp)
+_COMMANDS = (mount, load, check, listing, model, hwbp)
 _EXAMPLES = """\
 examples:
   rvfs mount ./rv                      a simulated machine, monitored, at ./rv
   echo wip > rv/enabled_monitors       switch a monitor on
   echo 1 > rv/events/rv/enable         have what it sees written to the trace
   cat rv/trace_pipe                    read that
+  rvfs load ./rv lamp.dot              load a monitor of your own
   rvfs umount ./rv
   rvfs check trace.dat -m wwnr         judge a recording; the exit status says how
 """

@@ -7,29 +7,29 @@ checked is unusable, so that a mistyped ``trace-cmd -e`` does not pass for clean
 """
 
 import argparse
-import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from rvfs.cli.check_report import FORMATS, Style, progress
 from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
+from rvfs.extras import extra
 
-if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
+if TYPE_CHECKING:  # numpy takes longer to load than many a recording to check
     from rvfs.event import Verdict
-    from rvfs.judging.report import Judged, Report, Step
+    from rvfs.judging.executors import Job, Results
+    from rvfs.judging.report import Judged, Step
     from rvfs.monitor import Monitor
     from rvfs.monitors import Loaded
 
 CLEAN, VIOLATIONS, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
-
-#: A recording of less than this is checked in a moment: no progress bar.
-LONG_FILE = 8 << 20
+OUTCOMES = {CLEAN: "clean", VIOLATIONS: "with violations", UNUSABLE: "unusable"}
 
 DESCRIPTION = """\
 Check recordings against monitors: ftrace text (trace, trace_pipe, trace-cmd report) and
@@ -54,7 +54,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "check", help="check recordings against monitors", description=DESCRIPTION,
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("traces", metavar="TRACE", nargs="*", help="a recording")
+    parser.add_argument(
+        "traces", metavar="TRACE", nargs="*", help="a recording, a folder of them, or a pattern"
+    )
     parser.add_argument(
         "-m", "--monitor", dest="monitors", metavar="MONITOR", nargs="+", action="extend",
         default=[], help="monitors to check with; a container stands for its children",
@@ -71,6 +73,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "-j", "--jobs", metavar="N", type=_count_of_jobs, default=1,
         help="how many recordings to judge at a time (0: one per CPU); the report is the same",
     )  # fmt: skip
+    parser.add_argument(
+        "--results", metavar="DIR", type=Path,
+        help="keep what was found of each recording; what is there already is not judged again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--executor", choices=("processes", "dask"), default="processes",
+        help="who judges: processes here, or the workers of a Dask cluster",
+    )  # fmt: skip
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of the cluster: tcp://HOST:PORT")
     parser.set_defaults(run=run)
 
 
@@ -98,50 +109,116 @@ def _check_all(args: argparse.Namespace) -> int:
         raise InvalidInput(
             "no recording is named; write it before -m, which takes all that follows"
         )
+    _require_its_scheduler(args)
     monitors = _choose(args.monitors, args.models, args.folder)
-    style = FORMATS[args.format]
-    worst = CLEAN
-    with _judged(args.traces, monitors, args.jobs) as results:
-        for trace, steps in zip(args.traces, results, strict=True):
-            line = partial(style.violation, trace if len(args.traces) > 1 else None)
-            worst = max(worst, _conclude(_tell(trace, steps, line), style))
-    return worst
+    files, style = list(_recordings(args.traces)), FORMATS[args.format]
+    told_apart = len(args.traces) > 1 or files != args.traces
+    statuses: Counter[int] = Counter()
+    with _judged(files, monitors, args) as results:
+        for file, steps in zip(files, results, strict=True):
+            line = partial(style.violation, file if told_apart else None)
+            statuses[_conclude(_tell(file, steps, line), style)] += 1
+    if files != args.traces:
+        _say(_total(statuses))
+    return max(statuses)
+
+
+def _require_its_scheduler(args: argparse.Namespace) -> None:
+    if args.executor == "dask" and not args.scheduler:
+        raise InvalidInput("--executor dask needs the address of its --scheduler (tcp://HOST:PORT)")
+    if args.scheduler and args.executor != "dask":
+        raise InvalidInput("--scheduler is of --executor dask")
+
+
+def _recordings(arguments: Sequence[str]) -> Iterator[str]:
+    """The files that are meant. Raises :class:`InvalidInput` for a folder without one."""
+    from rvfs.judging.finding import recordings
+
+    for argument in arguments:
+        found = 0
+        for file, fault in recordings(argument):
+            if fault is None:
+                found += 1
+                yield file
+            else:
+                _say(f"{file}: skipped: {fault}")
+        if not found:
+            raise InvalidInput(f"there is no recording in {argument}")
+
+
+def _total(statuses: Mapping[int, int]) -> str:
+    parts = ", ".join(f"{statuses[status]} {says}" for status, says in OUTCOMES.items())
+    return f"rvfs check: {sum(statuses.values())} recordings: {parts}"
 
 
 @contextmanager
 def _judged(
-    traces: Sequence[str], monitors: "Sequence[Monitor]", jobs: int
-) -> "Iterator[Iterable[Iterator[Step]]]":
+    files: Sequence[str], monitors: "Sequence[Monitor]", args: argparse.Namespace
+) -> "Iterator[Results]":
     """What judging each recording yields, in their order, whoever does it."""
-    from rvfs.judging.executors import in_processes, in_this_process
+    from rvfs.judging.executors import in_this_process, jobs_of
     from rvfs.judging.unit import Unit
 
-    units = [Unit(trace, tuple(monitors)) for trace in traces]
-    count = min(jobs or len(os.sched_getaffinity(0)), len(units))
-    if count < 2:
+    units = [Unit.of(file, monitors) for file in files]
+    args.jobs = min(args.jobs or len(os.sched_getaffinity(0)), len(units))
+    if args.jobs < 2 and args.executor == "processes" and not args.results:
         yield in_this_process(units)
         return
-    with (
-        TemporaryDirectory(prefix="rvfs-check-") as folder,
-        closing(in_processes(units, count, Path(folder))) as results,
-    ):
-        yield results
+    with _results_folder(args.results) as folder:
+        jobs = jobs_of(units, folder)
+        if kept := sum(job.result.is_kept for job in jobs):
+            _say(f"rvfs check: {kept} of {len(jobs)} recordings were judged before ({folder})")
+        with closing(EXECUTORS[args.executor](jobs, args)) as results:
+            yield results
 
 
-def _tell(trace: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") -> "Judged":
+def _in_processes(jobs: "Sequence[Job]", args: argparse.Namespace) -> "Results":
+    from rvfs.judging.executors import in_processes
+
+    return in_processes(jobs, args.jobs)
+
+
+def _on_cluster(jobs: "Sequence[Job]", args: argparse.Namespace) -> "Results":
+    with extra("dask", "--executor dask"):
+        from rvfs.judging.cluster import on_cluster
+
+    return on_cluster(jobs, args.scheduler)
+
+
+EXECUTORS: "Mapping[str, Callable[[Sequence[Job], argparse.Namespace], Results]]" = {
+    "processes": _in_processes,
+    "dask": _on_cluster,
+}
+
+
+@contextmanager
+def _results_folder(folder: Path | None) -> Iterator[Path]:
+    """The folder for results; one for the moment where none is named."""
+    if folder is None:
+        with TemporaryDirectory(prefix="rvfs-check-") as name:
+            yield Path(name)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"--results {folder}: {error.strerror}") from None
+    yield folder
+
+
+def _tell(file: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") -> "Judged":
     """Write the violations of a recording as they come; how it ended."""
     from rvfs.judging.report import Judged
 
-    with _progress(trace) as progress:
+    with progress(file) as shown:
         for step in steps:
             if isinstance(step, Judged):
                 end = step
             else:
-                progress.show(step.done, "".join(map(line, step.verdicts)))
+                shown.show(step.done, "".join(map(line, step.verdicts)))
     return end
 
 
-def _conclude(end: "Judged", style: "Style") -> int:
+def _conclude(end: "Judged", style: Style) -> int:
     """Say how judging a recording ended; the exit status for it."""
     if end.report:
         for sentence in style.summary(end.report):
@@ -185,121 +262,3 @@ def _named(name: str, known: "Iterable[Loaded]") -> "list[Monitor]":
             if name in (own, f"{outer.monitor.name}:{own}" if loaded is not outer else own):
                 return [inner.monitor for inner in loaded if not inner.monitor.is_container]
     raise UnknownName(f"there is no monitor {name!r} (rvfs list shows what there is)")
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How a violation (of a file, if that must be said) and a report are written."""
-
-    violation: "Callable[[str | None, Verdict], str]"
-    summary: "Callable[[Report], Iterable[str]]"
-
-
-def _time(ns: int) -> str:
-    """Seconds with the microseconds that ftrace prints: rounded, not cut."""
-    seconds, microseconds = divmod((ns + 500) // 1000, 1_000_000)
-    return f"{seconds}.{microseconds:06d}"
-
-
-def _task(verdict: "Verdict") -> tuple[str, int]:
-    """The instance's task; the one that was running where the instance is no task's."""
-    comm, pid = (
-        (verdict.current, verdict.pid) if verdict.key is None else (verdict.comm, verdict.key)
-    )
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in comm), pid
-
-
-def _text_violation(file: str | None, verdict: "Verdict") -> str:
-    comm, pid = _task(verdict)
-    return (
-        (f"{file}: " if file else "") + f"{_time(verdict.time)} [{verdict.cpu:03d}] "
-        f"{verdict.monitor} {comm}-{pid}: event {verdict.event} not expected in the state "
-        f"{verdict.state}\n"
-    )
-
-
-def _losses(report: "Report") -> "dict[int, int | None]":
-    """Events lost per CPU; None where some were lost that nobody counted."""
-    return {
-        cpu: None if cpu in report.uncounted else count
-        for cpu, count in sorted(report.lost.items())
-    }
-
-
-def _text_summary(report: "Report") -> Iterator[str]:
-    for warning in report.warnings:
-        yield f"{report.file}: warning: {warning}"
-    found = ", ".join(f"{name} {count}" for name, count in report.violations.items())
-    line = f"{report.file}: {report.events.total()} events, violations: {found}"
-    if report.lost:
-        lost = ", ".join(f"CPU {cpu}: {count or 'some'}" for cpu, count in _losses(report).items())
-        line += f"; events lost: {lost} (not judged across the gaps)"
-    yield line
-
-
-def _json_violation(file: str | None, verdict: "Verdict") -> str:
-    comm, pid = _task(verdict)
-    found = {
-        "time": float(_time(verdict.time)), "cpu": verdict.cpu, "monitor": verdict.monitor,
-        "task": comm, "pid": pid, "state": verdict.state, "event": verdict.event,
-    }  # fmt: skip
-    return json.dumps({"file": file, **found} if file else found) + "\n"
-
-
-def _json_summary(report: "Report") -> Iterator[str]:
-    yield json.dumps(
-        {"file": report.file, "events": report.events, "violations": report.violations,
-         "lost": _losses(report), "warnings": report.warnings}
-    )  # fmt: skip
-
-
-FORMATS: Mapping[str, Style] = {
-    "text": Style(_text_violation, _text_summary),
-    "json": Style(_json_violation, _json_summary),
-}
-
-
-class _Quiet:
-    """Writes lines; shows nothing else."""
-
-    def show(self, done: float, lines: str) -> None:
-        sys.stdout.write(lines)
-
-
-class _Bar:
-    """A bar on the terminal behind stderr, out of the way while lines are written."""
-
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(
-            console=Console(stderr=True), transient=True, auto_refresh=False,
-            redirect_stdout=False, redirect_stderr=False,
-        )  # fmt: skip
-        self._task = self._bar.add_task(title, total=100)
-        self._shown = 0
-
-    def __enter__(self) -> "_Bar":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def show(self, done: float, lines: str) -> None:
-        if lines:
-            self._bar.stop()
-            sys.stdout.write(lines)
-            sys.stdout.flush()
-            self._bar.start()
-        if int(100 * done) > self._shown:
-            self._shown = int(100 * done)
-            self._bar.update(self._task, completed=self._shown, refresh=True)
-
-
-def _progress(path: str) -> "AbstractContextManager[_Quiet | _Bar]":
-    with suppress(OSError):  # what cannot be read says so by itself
-        if sys.stderr.isatty() and Path(path).stat().st_size >= LONG_FILE:
-            return _Bar(Path(path).name)
-    return nullcontext(_Quiet())

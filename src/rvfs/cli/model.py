@@ -1,4 +1,4 @@
-"""``rvfs model check|show|dot``: look at models without running them.
+"""``rvfs model check|show|dot|bind``: look at models without running them.
 
 FILE is a model file (with its bindings, where a ``.toml`` of the same name lies beside
 it), the folder of a monitor, or the name of a shipped monitor.
@@ -6,24 +6,21 @@ it), the folder of a monitor, or the name of a shipped monitor.
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from rvfs.errors import InvalidInput, ModelError, RvfsError, UnknownName
 
 if TYPE_CHECKING:
-    from rvfs.model.automaton import Automaton
-    from rvfs.monitor import Binding, Monitor
     from rvfs.monitors import Loaded
 
 UNUSABLE = 2
-NONE = "-"
 _EXAMPLES = """\
 examples:
   rvfs model check lamp.dot        every fault, as FILE:LINE:COLUMN: what
   rvfs model show wwnr             the table and the bindings of a shipped monitor
   rvfs model dot wip | dot -Tsvg   a picture of it
+  rvfs model bind lamp.dot         bindings to begin with, of this machine's tracepoints
 """
 
 
@@ -46,6 +43,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     dot = commands.add_parser("dot", help="print the model as canonical DOT")
     dot.add_argument("file", metavar="FILE")
     dot.set_defaults(run=_dot)
+    bind = commands.add_parser("bind", help="write a skeleton of the bindings of a model")
+    bind.add_argument("file", metavar="FILE")
+    has = bind.add_mutually_exclusive_group()
+    has.add_argument("--tracefs", metavar="DIR", type=Path, help="with the tracepoints it has")
+    has.add_argument("--trace", metavar="RECORDING", help="with those that it has events of")
+    bind.add_argument("-o", "--output", metavar="TOML", type=Path, help="a file that is new")
+    bind.set_defaults(run=_bind)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -53,6 +57,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _check_one(name: str) -> int:
+    from rvfs.cli.model_tables import summary
+
     try:
         loaded = _load(name)
     except RvfsError as error:
@@ -63,44 +69,57 @@ def _check_one(name: str) -> int:
         sys.stderr.writelines(f"{warning}\n" for warning in each.warnings)
         if each.monitor.model is not None:
             label = name if each is loaded else f"{name}:{each.monitor.name}"
-            sys.stdout.write(f"{label}: {_summary(each.monitor.model, each.monitor.bindings)}\n")
+            sys.stdout.write(f"{label}: {summary(each.monitor)}\n")
     return 0
 
 
-def _summary(model: "Automaton", bindings: "Sequence[Binding]") -> str:
-    counted = [(len(model.states), "state"), (len(model.events), "event")]
-    counted += [(len(bindings), "binding")] * bool(bindings)
-    words = [f"{count} {word}{'s' * (count != 1)}" for count, word in counted]
-    return ", ".join([*words, "deterministic"])
-
-
 def _show(arguments: argparse.Namespace) -> int:
+    from rvfs.cli.model_tables import print_monitor
+
     separator = ""
     for each in _load(arguments.file):
         sys.stdout.write(separator)
-        _show_monitor(each.monitor)
+        print_monitor(each.monitor)
         sys.stderr.writelines(f"{warning}\n" for warning in each.warnings)
         separator = "\n"
     return 0
 
 
-def _show_monitor(monitor: "Monitor") -> None:
-    sys.stdout.write(": ".join(filter(None, (monitor.name, monitor.description))) + "\n")
-    if monitor.model is not None:
-        _print_table(_transitions(monitor.model), sys.stdout)
-    if monitor.bindings:
-        sys.stdout.write("\n")
-        _print_table(_bindings(monitor), sys.stdout)
-
-
 def _dot(arguments: argparse.Namespace) -> int:
-    from rvfs.model.canonical import canonical
+    from rvfs.model.automaton import Automaton
+    from rvfs.model.canonical import to_dot
 
     loaded = _load(arguments.file)
     if loaded.monitor.model is None:
         names = ", ".join(child.monitor.name for child in loaded.children)
         raise InvalidInput(f"{loaded.monitor.name} is a container; name one of: {names}")
-    sys.stdout.write(canonical(loaded.monitor.model))
+    if not isinstance(loaded.monitor.model, Automaton):
+        raise InvalidInput(f"{loaded.monitor.name} is a rule: it has no picture (rvfs model show)")
+    sys.stdout.write(to_dot(loaded.monitor.model))
+    return 0
+
+
+def _bind(arguments: argparse.Namespace) -> int:
+    from rvfs.cli.tracepoints import of_recording, of_this_machine, of_tracefs
+    from rvfs.monitors import load_model
+    from rvfs.monitors.skeleton import skeleton
+
+    model = load_model(Path(arguments.file))
+    if arguments.trace is not None:
+        machine = of_recording(arguments.trace)
+    elif arguments.tracefs is not None:
+        machine = of_tracefs(arguments.tracefs)
+    else:
+        machine = of_this_machine()
+    text = skeleton(model, machine)
+    if arguments.output is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        with arguments.output.open("x") as out:
+            out.write(text)
+    except OSError as error:
+        raise InvalidInput(f"{arguments.output}: {error.strerror}") from None
     return 0
 
 
@@ -120,43 +139,3 @@ def _load(name: str) -> "Loaded":
         *suffixes, last = LANGUAGES
         expected = f"expected a {', '.join(suffixes)} or {last} file, a folder or a shipped monitor"
         raise InvalidInput(f"{name}: {expected}") from None
-
-
-def _transitions(model: "Automaton") -> list[list[str]]:
-    rows = [["state", "mark", *model.events]]
-    for state in model.states:
-        marks = ["initial"] * (state == model.initial) + ["final"] * (state in model.final)
-        targets = [model.next_state(state, event) or NONE for event in model.events]
-        rows.append([state, ",".join(marks) or NONE, *targets])
-    return rows
-
-
-def _bindings(monitor: "Monitor") -> list[list[str]]:
-    rows = [["tracepoint", monitor.scope.value, "entry", "event", "when"]]
-    for binding in monitor.bindings:
-        instance = " ".join(filter(None, (binding.task, binding.cpu))) or "current"
-        when = binding.when.text if binding.when else NONE
-        rows.append([binding.tracepoint, instance, binding.entry.value, binding.event, when])
-    return rows
-
-
-def _print_table(rows: list[list[str]], out: TextIO) -> None:
-    """Frames where a person watches, plain columns where a program may read."""
-    if out.isatty():
-        _print_rich(rows)
-        return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        out.write("  ".join(cells).rstrip() + "\n")
-
-
-def _print_rich(rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*rows[0])
-    for row in rows[1:]:
-        table.add_row(*map(Text, row))
-    Console().print(table)

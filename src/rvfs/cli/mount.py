@@ -31,6 +31,7 @@ _HELP = {
     "long option as name=value",
     "source": "sim (a simulated machine; the default), replay:FILE, inject (only what is "
     "injected) or none",
+    "state": "a folder that keeps the monitors which are loaded while it is mounted",
     "panic": "what the panic reactor does: halt verification (the default), end rvfs with "
     "status 70, or crash this machine through sysrq",
     "hwbp": "what the breakpoints in hwbp/ are: a model that touches nothing (the default), or "
@@ -76,6 +77,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="sim", metavar="SOURCE", help=_HELP["source"])
     parser.add_argument("--speed", type=float, metavar="X", help="replay in recorded time, X times")
     parser.add_argument("--monitors", type=Path, metavar="DIR", help="a folder of more monitors")
+    parser.add_argument("--state", type=Path, metavar="DIR", help=_HELP["state"])
     parser.add_argument("--task-slots", type=int, metavar="N",
                         help="per-task monitors that can be on at once (32)")  # fmt: skip
     parser.add_argument("--panic", choices=("halt", "exit", "sysrq"), help=_HELP["panic"])
@@ -162,8 +164,8 @@ def _mount(args: argparse.Namespace) -> int:
     given = {
         name: value
         for name in (
-            "source", "speed", "monitors", "task_slots", "panic", "hwbp", "uid", "gid", "mode",
-            "allow_other", "fsname",
+            "source", "speed", "monitors", "state", "task_slots", "panic", "hwbp", "uid", "gid",
+            "mode", "allow_other", "fsname",
         )
         if (value := getattr(args, name)) is not None
     }  # fmt: skip

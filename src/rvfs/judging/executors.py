@@ -3,9 +3,10 @@
 Either way what comes is one row of steps per unit, in the order of the units, so a report
 does not show who did the work.
 
-Several processes write their results as files into one folder. When one of them is lost
-(out of memory, killed), each unit that was begun and has no result is judged again in a
-process of its own; only one that loses that too is given up.
+Several processes write their results as files into one folder, where a result that is kept
+stands for work that need not be done. When a process is lost (out of memory, killed), each
+unit that was begun and has no result is judged again in a process of its own; only one that
+loses that too is given up.
 """
 
 import multiprocessing
@@ -19,13 +20,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import gettempdir
+from typing import TypeAlias
 
 from rvfs.judging.report import Judged, Step
-from rvfs.judging.result import load, part, save
+from rvfs.judging.result import Result
 from rvfs.judging.unit import Unit, judge
 
 #: What the server has loaded from which all workers are forked: it is loaded once.
 PRELOAD = ["__main__", "rvfs.judging.executors"]
+
+Results: TypeAlias = Generator[Iterator[Step], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +38,48 @@ class Job:
     """A unit, and where its result goes."""
 
     unit: Unit
-    path: Path
+    result: Result
 
     def do(self) -> None:
-        save(judge(self.unit), self.path)
+        self.result.save(judge(self.unit))
+
+    def give_up(self, reason: str) -> None:
+        self.result.save([Judged(None, f"{self.unit.file}: {reason}")])
 
 
-def in_this_process(units: Sequence[Unit]) -> Iterator[Iterator[Step]]:
+def jobs_of(units: Sequence[Unit], folder: Path) -> list[Job]:
+    """One job per unit; equal units share a result. What failed before is to be done again."""
+    jobs = [Job(unit, Result.of(unit, folder)) for unit in units]
+    for job in jobs:
+        job.result.forget_failure()
+    return jobs
+
+
+def to_do(jobs: Sequence[Job]) -> list[Job]:
+    """What has no result, the largest recording first, equal ones once."""
+    left = {job.result: job for job in jobs if not job.result.is_done}
+    return sorted(left.values(), key=lambda job: job.unit.size, reverse=True)
+
+
+def in_this_process(units: Sequence[Unit]) -> Results:
     """Judge one after the other, while the steps are read."""
-    return map(judge, units)
+    yield from map(judge, units)
 
 
-def in_processes(
-    units: Sequence[Unit], count: int, folder: Path
-) -> Generator[Iterator[Step], None, None]:
-    """Judge up to ``count`` units at a time, the largest first; results go to ``folder``."""
-    jobs = [Job(unit, folder / f"{number}.jsonl") for number, unit in enumerate(units)]
-    with _Crew(sorted(jobs, key=_size, reverse=True), count) as crew:
+def in_processes(jobs: Sequence[Job], count: int) -> Results:
+    """Judge up to ``count`` units at a time."""
+    with _Crew(to_do(jobs), count) as crew:
         for job in jobs:
-            crew.finish(job)
-            yield load(job.path)
-
-
-def _size(job: Job) -> int:
-    with suppress(OSError):
-        return Path(job.unit.file).stat().st_size
-    return 0
+            crew.finish(job.result)
+            yield job.result.load()
 
 
 class _Crew:
     """Processes that do jobs, until all are done or the block ends."""
 
     def __init__(self, jobs: Sequence[Job], count: int) -> None:
-        self._jobs, self._count = jobs, count
-        self._begin()
+        self._count = count
+        self._begin(jobs)
 
     def __enter__(self) -> "_Crew":
         return self
@@ -74,27 +87,25 @@ class _Crew:
     def __exit__(self, kind: object, *_: object) -> None:
         self._pool.end(at_once=kind is not None)
 
-    def finish(self, job: Job) -> None:
-        """Return when this job is done."""
-        while not job.path.exists():
+    def finish(self, result: Result) -> None:
+        """Return when this result is there."""
+        while not result.is_done:
             try:
-                self._futures[job.path].result()
+                self._futures[result].result()
             except BrokenProcessPool:
                 self._recover()
 
-    def _begin(self) -> None:
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
         self._pool = _Pool(self._count)
-        self._futures = {job.path: self._pool.submit(job) for job in self._left()}
-
-    def _left(self) -> list[Job]:
-        return [job for job in self._jobs if not job.path.exists()]
+        self._futures = {job.result: self._pool.submit(job) for job in jobs}
 
     def _recover(self) -> None:
         self._pool.end(at_once=True)
-        begun = [job for job in self._left() if part(job.path).exists()]
-        for job in begun or self._left()[:1]:
+        left = to_do(self._jobs)
+        for job in [job for job in left if job.result.is_begun] or left[:1]:
             _do_alone(job)
-        self._begin()
+        self._begin(to_do(left))
 
 
 def _do_alone(job: Job) -> None:
@@ -103,8 +114,7 @@ def _do_alone(job: Job) -> None:
     try:
         pool.submit(job).result()
     except BrokenProcessPool:
-        reason = f"{job.unit.file}: the process that judged it was killed, twice (out of memory?)"
-        save([Judged(None, reason)], job.path)
+        job.give_up("the process that judged it was killed, twice (out of memory?)")
     finally:
         pool.end(at_once=True)
 
@@ -113,7 +123,7 @@ class _Pool:
     """Worker processes that end with this one, however it ends."""
 
     def __init__(self, count: int) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context = multiprocessing.get_context("forkserver" if _has_room() else "spawn")
         context.set_forkserver_preload(PRELOAD)
         line, self._line = context.Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(count, context, _prepare, (line,))
@@ -131,6 +141,11 @@ class _Pool:
             self._line.close()
         self._executor.shutdown(cancel_futures=True)
         self._line.close()
+
+
+def _has_room() -> bool:
+    """Whether the server's socket can be where temporary files are: 108 bytes with its name."""
+    return len(os.fsencode(gettempdir())) < 70
 
 
 def _prepare(line: "Connection") -> None:

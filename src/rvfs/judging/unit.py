@@ -1,15 +1,21 @@
 """One recording and the monitors that judge it: the unit of work, which can be sent anywhere."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import enum
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 
 import numpy as np
 
+import rvfs
 from rvfs.engine import Engine
 from rvfs.errors import RvfsError, TraceError
 from rvfs.event import Batch, Verdict
 from rvfs.judging.report import Found, Judged, Report, Step
+from rvfs.model.filter import Filter
 from rvfs.monitor import Monitor
 from rvfs.source.replay import Replay
 from rvfs.tracepoint import Vocabulary, catalogue
@@ -20,10 +26,57 @@ BATCH = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The recording at ``file``, to be judged by ``monitors``."""
+    """The recording at ``path`` (absolute), to be judged by ``monitors``.
+
+    ``file`` is what the recording is called in all that is told of it.
+    """
 
     file: str
+    path: str
     monitors: tuple[Monitor, ...]
+
+    @classmethod
+    def of(cls, file: str, monitors: Iterable[Monitor]) -> "Unit":
+        return cls(file, str(Path(file).absolute()), tuple(monitors))
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 where there is no such file."""
+        return _stamp(self.path)[0]
+
+    def key(self) -> str:
+        """The same for the same work: this rvfs, these monitors, this file as it is now.
+
+        A file is as it was while its size and its times of change are.
+        """
+        work = [rvfs.__version__, self.file, self.path, _stamp(self.path), _plain(self.monitors)]
+        return hashlib.sha256(json.dumps(work, default=repr).encode()).hexdigest()[:32]
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return (0,)
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _plain(value: object) -> object:
+    """A monitor, or what it is made of, as JSON can write it, in one order."""
+    if isinstance(value, Filter):
+        return value.text
+    if isinstance(value, enum.Enum):
+        return value.name
+    if is_dataclass(value):
+        parts = (_plain(getattr(value, part.name)) for part in fields(value))
+        return [type(value).__name__, *parts]
+    if isinstance(value, Mapping):
+        return [[_plain(key), _plain(inner)] for key, inner in value.items()]
+    if isinstance(value, Set):
+        return sorted(map(repr, value))
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
 
 
 def judge(unit: Unit) -> Iterator[Step]:
@@ -31,10 +84,17 @@ def judge(unit: Unit) -> Iterator[Step]:
     report = Report(unit.file)
     try:
         yield from _judge(unit, report)
+    except TraceError as error:
+        yield Judged(None, _fault(unit, error.message, error.offset))
     except RvfsError as error:
         yield Judged(None, str(error))
     else:
-        yield Judged(report, None if _has_an_event(unit, report) else _nothing_checked(unit))
+        nothing = "none of the monitors has an event in it: nothing was checked"
+        yield Judged(report, None if _has_an_event(unit, report) else _fault(unit, nothing))
+
+
+def _fault(unit: Unit, message: str, offset: int | None = None) -> str:
+    return str(TraceError(message, file=unit.file, offset=offset))
 
 
 def _judge(unit: Unit, report: Report) -> Iterator[Found]:
@@ -42,7 +102,7 @@ def _judge(unit: Unit, report: Report) -> Iterator[Found]:
     for tracepoint in catalogue():
         vocabulary.add(tracepoint)
     report.violations.update({monitor.name: 0 for monitor in unit.monitors})
-    with closing(Replay(unit.file, vocabulary)) as source:
+    with closing(Replay(unit.path, vocabulary)) as source:
         engine = Engine(vocabulary)
         for monitor in unit.monitors:
             engine.add(monitor)
@@ -82,8 +142,3 @@ def _blind(
 def _has_an_event(unit: Unit, report: Report) -> bool:
     bound = {binding.tracepoint for monitor in unit.monitors for binding in monitor.bindings}
     return not bound.isdisjoint(report.events)
-
-
-def _nothing_checked(unit: Unit) -> str:
-    sentence = "none of the monitors has an event in it: nothing was checked"
-    return str(TraceError(sentence, file=unit.file))

@@ -4,9 +4,12 @@
 number (decimal or ``0x``), ``== != ~`` of a string field with a quoted text (``~`` takes the
 wildcards ``*`` and ``?``), joined by ``&&``, ``||``, ``!`` and parentheses
 (Documentation/trace/events.rst, "Event filtering"). ``field & mask`` is true when any bit
-of the mask is set.
+of the mask is set. Beyond the kernel's, a number may be compared with another field
+(``dl_deadline != dl_period``), and a field may be an element of an array (``args[1]``).
 
-A filter is evaluated over columns: one call answers for every event of a batch.
+A condition is a small tree (:data:`Test`). :mod:`rvfs.select` makes a decision program of
+it; what that has no words for (texts, one field against another) is evaluated over columns,
+as is a condition that is a value itself: one call answers for every event of a batch.
 """
 
 import fnmatch
@@ -15,7 +18,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import lark
 import numpy as np
@@ -35,9 +38,10 @@ _GRAMMAR = r"""
      | NAME OPERATOR value -> comparison
 value: NUMBER -> number
      | STRING -> string
+     | NAME -> other
 _OR: "||"
 _AND: "&&"
-NAME: /[A-Za-z_]\w*/
+NAME: /[A-Za-z_]\w*(\[\d+\])?/
 OPERATOR: "==" | "!=" | "<=" | ">=" | "<" | ">" | "&" | "~"
 NUMBER: /-?(0[xX][0-9a-fA-F]+|\d+)/
 STRING: /"[^"\n]*"/ | /'[^'\n]*'/
@@ -47,7 +51,7 @@ STRING: /"[^"\n]*"/ | /'[^'\n]*'/
 _NUMERIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "&": lambda column, mask: (column & _bits(mask, column.dtype)) != 0,
+    "&": lambda column, mask: (column & _as_bits(mask, column)) != 0,
 }  # fmt: skip
 _TEXTUAL = ("==", "!=", "~")
 #: What the grammar's terminals are called in an error.
@@ -57,7 +61,39 @@ _EXPECTED: Mapping[str, str] = {
     "RPAR": "')'", "_AND": "'&&'", "_OR": "'||'", "$END": "the end",
 }  # fmt: skip
 
-_Test = Callable[[Columns], Mask]
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """The name of a field on the right side of a comparison."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``field sign value``; a ``str`` is a text."""
+
+    field: str
+    sign: str
+    value: int | str | Other
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    test: "Test"
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    tests: tuple["Test", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    tests: tuple["Test", ...]
+
+
+Test: TypeAlias = Comparison | Not | Both | Either
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +106,11 @@ class Filter:
     text: str
     fields: frozenset[str]
     strings: frozenset[str]
-    _test: _Test
+    test: Test
 
     def __call__(self, columns: Columns) -> Mask:
         """True where the condition holds; as long as the columns are."""
-        return self._test(columns)
+        return holds(self.test, columns)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Filter) and self.text == other.text
@@ -82,13 +118,29 @@ class Filter:
     def __hash__(self) -> int:
         return hash(self.text)
 
-    def __reduce__(self) -> "tuple[Callable[[str], Filter], tuple[str]]":
-        return parse_filter, (self.text,)  # nested functions cannot be sent to a process
+
+def holds(test: Test, columns: Columns) -> Mask:
+    """True where a test holds, per event."""
+    match test:
+        case Not(inner):
+            return ~holds(inner, columns)
+        case Both(tests):
+            return functools.reduce(operator.and_, (holds(t, columns) for t in tests))
+        case Either(tests):
+            return functools.reduce(operator.or_, (holds(t, columns) for t in tests))
+        case Comparison(field, sign, str(text)):
+            return _compare_text(columns[field], sign, text)
+        case Comparison(field, sign, Other(other)):
+            return np.asarray(_NUMERIC[sign](columns[field], columns[other]))
+        case Comparison(field, sign, value):
+            return np.asarray(_NUMERIC[sign](columns[field], value))
 
 
-def _bits(mask: int, dtype: npt.DTypeLike) -> Any:
+def _as_bits(mask: Any, column: Column) -> Any:
     """The mask as the column's type has it: 64 bits are 64 bits, with a sign or without."""
-    return np.array(mask & (2**64 - 1), np.uint64).astype(dtype)
+    if isinstance(mask, int):
+        return np.array(mask & (2**64 - 1), np.uint64).astype(column.dtype)
+    return mask.astype(column.dtype)
 
 
 def _compare_text(column: Column, sign: str, text: str) -> Mask:
@@ -101,8 +153,8 @@ def _compare_text(column: Column, sign: str, text: str) -> Mask:
 
 
 @lark.v_args(inline=True)
-class _Compile(lark.Transformer[lark.Token, _Test]):
-    """Turns the parse tree into nested functions over columns."""
+class _Build(lark.Transformer[lark.Token, Test]):
+    """Turns the parse tree into a test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,27 +170,30 @@ class _Compile(lark.Transformer[lark.Token, _Test]):
     def string(self, token: lark.Token) -> str:
         return str(token[1:-1])
 
-    def comparison(self, name: lark.Token, sign: lark.Token, value: int | str) -> _Test:
+    def other(self, token: lark.Token) -> Other:
+        self.fields.add(str(token))
+        return Other(str(token))
+
+    def comparison(self, name: lark.Token, sign: lark.Token, value: int | str | Other) -> Test:
         field = str(name)
         self.fields.add(field)
         if isinstance(value, str):
             if sign not in _TEXTUAL:
                 raise InvalidInput(f"{sign} cannot compare a text; use one of {' '.join(_TEXTUAL)}")
             self.strings.add(field)
-            return lambda columns: _compare_text(columns[field], sign, value)
-        if sign not in _NUMERIC:
-            raise InvalidInput(f"{sign} wants a quoted text, not the number {value}")
-        compare = _NUMERIC[sign]
-        return lambda columns: compare(columns[field], value)
+        elif sign not in _NUMERIC:
+            shown = f"number {value}" if isinstance(value, int) else f"field {value.field}"
+            raise InvalidInput(f"{sign} wants a quoted text, not the {shown}")
+        return Comparison(field, str(sign), value)
 
-    def negation(self, test: _Test) -> _Test:
-        return lambda columns: ~test(columns)
+    def negation(self, test: Test) -> Test:
+        return Not(test)
 
-    def both(self, *tests: _Test) -> _Test:
-        return lambda columns: functools.reduce(operator.and_, (t(columns) for t in tests))
+    def both(self, *tests: Test) -> Test:
+        return Both(tests)
 
-    def either(self, *tests: _Test) -> _Test:
-        return lambda columns: functools.reduce(operator.or_, (t(columns) for t in tests))
+    def either(self, *tests: Test) -> Test:
+        return Either(tests)
 
 
 @functools.cache
@@ -148,16 +203,16 @@ def _parser() -> lark.Lark:
 
 def parse_filter(text: str, *, file: str = "<filter>") -> Filter:
     """Read a condition. Raises :class:`ModelError` with the column and what was expected."""
-    compiler = _Compile()
+    build = _Build()
     try:
-        test = compiler.transform(_parser().parse(text))
+        test = build.transform(_parser().parse(text))
     except lark.exceptions.VisitError as error:
         raise ModelError(f"{error.orig_exc} in {text!r}", file=file) from None
     except lark.exceptions.UnexpectedInput as error:
         raise ModelError(_explain(text, error), file=file) from None
     except RecursionError:
         raise ModelError(f"the condition {text[:20]!r}… is nested too deeply", file=file) from None
-    return Filter(text, frozenset(compiler.fields), frozenset(compiler.strings), test)
+    return Filter(text, frozenset(build.fields), frozenset(build.strings), test)
 
 
 def _explain(text: str, error: lark.exceptions.UnexpectedInput) -> str:

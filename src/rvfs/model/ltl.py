@@ -38,7 +38,7 @@ from rvfs.model.text import ModelText
 
 SPECIFICATION = "RULE"
 #: Elementary steps of the compilation, about a microsecond each; what takes more is refused.
-MAX_STEPS = 400_000
+MAX_STEPS = 500_000
 
 _HEAD = re.compile(r"(?:\s|#[^\n]*)*+")
 _DIRECTIVE = re.compile(r"#[ \t]*rvfs:[ \t]*(.*)")

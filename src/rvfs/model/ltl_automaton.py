@@ -16,8 +16,34 @@ until that was put off in this step.
 from collections.abc import Iterable, Mapping
 from functools import reduce
 
-from rvfs.model.ltl_diagram import Diagrams, Value
+from rvfs.model.ltl_diagram import Choice, Diagrams, Replacement, Value
 from rvfs.model.ltl_formula import Formulas
+
+#: (next state, obligations and marks) of all that may follow a state.
+Edges = list[tuple[int, int]]
+
+
+class Sets:
+    """What is done with the ends of diagrams: alternatives, each a set of obligations."""
+
+    def __init__(self, diagrams: Diagrams) -> None:
+        self._spend = diagrams.spend
+
+    def least(self, sets: Iterable[int]) -> Value:
+        """Those of the sets that include no other."""
+        kept: list[int] = []
+        for new in sorted(set(sets)):  # a subset is the smaller number
+            self._spend(1 + len(kept) // 16)
+            if not any(old & new == old for old in kept):
+                kept.append(new)
+        return tuple(kept)
+
+    def either(self, some: Value, others: Value) -> Value:
+        return self.least(some + others)
+
+    def both(self, some: Value, others: Value) -> Value:
+        self._spend(len(some) * len(others) // 16)
+        return self.least(a | b for a in some for b in others)
 
 
 class Tableau:
@@ -29,23 +55,11 @@ class Tableau:
         self._demanded: list[int] = []
         self._implied: list[tuple[int, int]] = []
         self._expansions: dict[int, int] = {}
+        sets = Sets(diagrams)
+        self.least = sets.least
         self.no, self.yes = diagrams.end(()), diagrams.end((0,))
-
-    def least(self, sets: Iterable[int]) -> Value:
-        """Those of the sets that include no other."""
-        kept: list[int] = []
-        for new in sorted(set(sets)):  # a subset is the smaller number
-            self.diagrams.spend(1 + len(kept) // 16)
-            if not any(old & new == old for old in kept):
-                kept.append(new)
-        return tuple(kept)
-
-    def either(self, some: Value, others: Value) -> Value:
-        return self.least(some + others)
-
-    def both(self, some: Value, others: Value) -> Value:
-        self.diagrams.spend(len(some) * len(others) // 16)
-        return self.least(a | b for a in some for b in others)
+        self.either = Choice(sets.either, neutral=self.no, zero=self.yes)
+        self.both = Choice(sets.both, neutral=self.yes, zero=self.no)
 
     def obligations(self, formula: int) -> int:
         """The set of what must hold so that this formula does."""
@@ -113,33 +127,33 @@ class Tableau:
 
     def live(self, initial: int) -> dict[int, int]:
         """State → diagram of the states that may follow, all of them with an accepted run."""
-        moves = self._reach(initial)
-        alive = self._alive(moves)
+        moves, edges = self._reach(initial)
+        alive = self._alive(edges)
 
         def prune(value: Value) -> Value:
             return self.least(s for s in map(self.state, value) if s in alive)
 
-        pruned = self.diagrams.mapping(prune)
+        pruned = Replacement(self.diagrams, prune)
         return {state: pruned(move) for state, move in moves.items() if state in alive}
 
-    def _reach(self, initial: int) -> dict[int, int]:
+    def _reach(self, initial: int) -> tuple[dict[int, int], Mapping[int, Edges]]:
         moves: dict[int, int] = {}
+        edges: dict[int, Edges] = {}
         todo = [initial]
         while todo:
             state = todo.pop()
             if state not in moves:
                 moves[state] = self.follow(state)
-                todo += (self.state(bits) for _, bits in self._edges(moves[state]))
-        return moves
+                edges[state] = self._edges(moves[state])
+                todo += (target for target, _ in edges[state])
+        return moves, edges
 
-    def _edges(self, move: int) -> list[tuple[int, int]]:
-        """(next state, obligations and marks) of all that a diagram ends at."""
+    def _edges(self, move: int) -> Edges:
         bits = dict.fromkeys(bits for value in self.diagrams.values(move) for bits in value)
         return [(self.state(b), b) for b in bits]
 
-    def _alive(self, moves: Mapping[int, int]) -> set[int]:
+    def _alive(self, edges: Mapping[int, Edges]) -> set[int]:
         """The states with an accepted run: they come to a component that marks nothing always."""
-        edges = {state: self._edges(move) for state, move in moves.items()}
         alive: set[int] = set()
         for component in components({s: [t for t, _ in edges[s]] for s in edges}):
             members = set(component)
@@ -196,6 +210,6 @@ def coarsest(diagrams: Diagrams, functions: Mapping[int, int]) -> dict[int, int]
 def _refined(
     diagrams: Diagrams, functions: Mapping[int, int], blocks: Mapping[int, int]
 ) -> dict[int, int]:
-    known = diagrams.mapping(lambda value: tuple(sorted({blocks[key] for key in value})))
+    known = Replacement(diagrams, lambda value: tuple(sorted({blocks[key] for key in value})))
     first: dict[int, int] = {}
     return {key: first.setdefault(known(f), key) for key, f in functions.items()}

@@ -19,16 +19,41 @@ Value = tuple[int, ...]
 END = 1 << 30
 
 
+class Operation:
+    """What is done with the values of two functions, and what came of it before."""
+
+    def __init__(self, apply: Callable[[Value, Value], Value]) -> None:
+        self.apply = apply
+        self.made: dict[tuple[int, int], int] = {}
+
+    def known(self, f: int, g: int) -> int | None:
+        return self.made.get((f, g))
+
+
+class Choice(Operation):
+    """As "and" and "or" are: ``neutral`` changes nothing, ``zero`` leaves nothing else."""
+
+    def __init__(self, apply: Callable[[Value, Value], Value], neutral: int, zero: int) -> None:
+        super().__init__(apply)
+        self._neutral, self._zero = neutral, zero
+
+    def known(self, f: int, g: int) -> int | None:
+        if f in (g, self._zero) or g == self._neutral:
+            return f
+        if g == self._zero or f == self._neutral:
+            return g
+        return self.made.get((f, g))
+
+
 class Diagrams:
     """The store. ``steps`` is the work it may do: see :meth:`spend`."""
 
     def __init__(self, steps: int) -> None:
         self._granted = self._left = steps
-        self._nodes: list[tuple[int, int, int]] = []
-        self._values: dict[int, Value] = {}
+        self.nodes: list[tuple[int, int, int]] = []
+        self._values: list[Value] = []
         self._ends: dict[Value, int] = {}
         self._branches: dict[tuple[int, int, int], int] = {}
-        self._made: dict[tuple[Callable[[Value, Value], Value], int, int], int] = {}
 
     def spend(self, steps: int) -> None:
         """Count some work. Raises :class:`Unfit` when it is more than is left."""
@@ -43,9 +68,9 @@ class Diagrams:
         """The function that has this value everywhere."""
         if value not in self._ends:
             self.spend(1 + len(value) // 4)
-            self._ends[value] = len(self._nodes)
-            self._values[len(self._nodes)] = value
-            self._nodes.append((END, 0, 0))
+            self._ends[value] = len(self.nodes)
+            self.nodes.append((END, len(self._values), 0))
+            self._values.append(value)
         return self._ends[value]
 
     def branch(self, variable: int, low: int, high: int) -> int:
@@ -54,50 +79,29 @@ class Diagrams:
             return low
         node = variable, low, high
         if node not in self._branches:
-            self._branches[node] = len(self._nodes)
-            self._nodes.append(node)
+            self._branches[node] = len(self.nodes)
+            self.nodes.append(node)
         return self._branches[node]
 
-    def combine(self, operation: Callable[[Value, Value], Value], f: int, g: int) -> int:
-        """The function that has the value ``operation(f, g)`` for each valuation."""
-        key = operation, f, g
-        made = self._made.get(key)
+    def combine(self, operation: Operation, f: int, g: int) -> int:
+        """The function that has the value ``operation.apply(f, g)`` for each valuation."""
+        made = operation.known(f, g)
         if made is None:
             self.spend(1)
-            made = self._made[key] = self._combine(operation, f, g)
+            made = operation.made[f, g] = self._combine(operation, f, g)
         return made
 
-    def _combine(self, operation: Callable[[Value, Value], Value], f: int, g: int) -> int:
-        variable = min(self._nodes[f][0], self._nodes[g][0])
+    def _combine(self, operation: Operation, f: int, g: int) -> int:
+        variable = min(self.nodes[f][0], self.nodes[g][0])
         if variable == END:
-            return self.end(operation(self._values[f], self._values[g]))
+            return self.end(operation.apply(self.value(f), self.value(g)))
         (f0, f1), (g0, g1) = self._split(f, variable), self._split(g, variable)
         low = self.combine(operation, f0, g0)
         return self.branch(variable, low, self.combine(operation, f1, g1))
 
     def _split(self, f: int, variable: int) -> tuple[int, int]:
-        at, low, high = self._nodes[f]
+        at, low, high = self.nodes[f]
         return (low, high) if at == variable else (f, f)
-
-    def mapping(self, operation: Callable[[Value], Value]) -> Callable[[int], int]:
-        """A function from diagrams to diagrams that replaces each value."""
-        made: dict[int, int] = {}
-
-        def replaced(f: int) -> int:
-            if f not in made:
-                self.spend(1)
-                made[f] = self._replace(operation, replaced, f)
-            return made[f]
-
-        return replaced
-
-    def _replace(
-        self, operation: Callable[[Value], Value], replaced: Callable[[int], int], f: int
-    ) -> int:
-        variable, low, high = self._nodes[f]
-        if variable == END:
-            return self.end(operation(self._values[f]))
-        return self.branch(variable, replaced(low), replaced(high))
 
     def ends(self, f: int) -> list[int]:
         """Diagrams of the values that it has, in the order in which it comes to them."""
@@ -106,14 +110,17 @@ class Diagrams:
         while todo:
             node = todo.pop()
             self.spend(1)
-            variable, low, high = self._nodes[node]
+            variable, low, high = self.nodes[node]
             new = [] if variable == END else [n for n in (high, low) if n not in seen]
             seen.update(dict.fromkeys(new))
             todo += new
-        return [node for node in seen if self._nodes[node][0] == END]
+        return [node for node in seen if self.nodes[node][0] == END]
+
+    def value(self, end: int) -> Value:
+        return self._values[self.nodes[end][1]]
 
     def values(self, f: int) -> list[Value]:
-        return [self._values[end] for end in self.ends(f)]
+        return [self.value(end) for end in self.ends(f)]
 
     def by_bytes(self, f: int, depth: int) -> tuple[tuple[int, ...], list[Value]]:
         """A diagram that looks at a byte of the valuation at a time: its entries, its values.
@@ -131,7 +138,7 @@ class Diagrams:
             number = dict(zip(below, count(first), strict=False))
             entries += [number[node] for row in rows for node in row]
             level = below
-        return tuple(entries), [self._values[end] for end in ends]
+        return tuple(entries), [self.value(end) for end in ends]
 
     def _entries(self, node: int, variable: int, stop: int) -> list[int]:
         """Where it leads to for each value of the bits from ``variable`` to ``stop``."""
@@ -141,3 +148,24 @@ class Diagrams:
         low, high = self._split(node, variable)
         below = self._entries(low, variable + 1, stop), self._entries(high, variable + 1, stop)
         return [entry for pair in zip(*below, strict=True) for entry in pair]
+
+
+class Replacement:
+    """A function from diagrams to diagrams that replaces each value."""
+
+    def __init__(self, diagrams: Diagrams, apply: Callable[[Value], Value]) -> None:
+        self._diagrams, self._apply = diagrams, apply
+        self._made: dict[int, int] = {}
+
+    def __call__(self, f: int) -> int:
+        made = self._made.get(f)
+        if made is None:
+            self._diagrams.spend(1)
+            made = self._made[f] = self._replace(f)
+        return made
+
+    def _replace(self, f: int) -> int:
+        variable, low, high = self._diagrams.nodes[f]
+        if variable == END:
+            return self._diagrams.end(self._apply(self._diagrams.value(f)))
+        return self._diagrams.branch(variable, self(low), self(high))

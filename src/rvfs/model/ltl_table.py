@@ -11,13 +11,13 @@ Classes are the ends of one diagram that is all rows side by side.
 """
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import reduce
 from typing import NamedTuple
 
 from rvfs.model.automaton import INVALID
 from rvfs.model.ltl_automaton import Tableau, coarsest
-from rvfs.model.ltl_diagram import Diagrams, Value
+from rvfs.model.ltl_diagram import Diagrams, Operation, Replacement, Value
 from rvfs.model.ltl_formula import Formulas
 from rvfs.model.rule import Unfit
 
@@ -56,7 +56,7 @@ def _merged(tableau: Tableau, moves: dict[int, int]) -> dict[int, int]:
     """The same with one state instead of several that allow the same future."""
     ordered = {state: moves[state] for state in sorted(moves)}
     same = coarsest(tableau.diagrams, ordered)
-    merge = tableau.diagrams.mapping(lambda value: tableau.least(same[s] for s in value))
+    merge = Replacement(tableau.diagrams, lambda value: tableau.least(same[s] for s in value))
     return {state: merge(move) for state, move in moves.items()}
 
 
@@ -82,21 +82,22 @@ def _distinct(
 ) -> tuple[list[int], list[Value]]:
     """Diagrams of the start and of each row that is kept, which end at (next row,); the rows."""
     number = {row: i for i, row in enumerate(rows)}
-    plain = diagrams.mapping(lambda row: (number[row],) if row else ())
+    plain = Replacement(diagrams, lambda row: (number[row],) if row else ())
     same = coarsest(diagrams, {number[row]: plain(move) for row, move in rows.items()})
     kept = [row for row, i in number.items() if same[i] == i]
     place = {number[row]: i for i, row in enumerate(kept)}
-    final = diagrams.mapping(lambda row: (place[same[number[row]]] if row else INVALID,))
+    final = Replacement(diagrams, lambda row: (place[same[number[row]]] if row else INVALID,))
     return [final(start), *(final(rows[row]) for row in kept)], kept
 
 
-def _side_by_side(diagrams: Diagrams, functions: Sequence[int]) -> int:
+def _side_by_side(diagrams: Diagrams, functions: list[int]) -> int:
     """One diagram that ends at what all of them end at, one after the other."""
-    if len(functions) == 1:
-        return functions[0]
-    half = len(functions) // 2
-    left, right = (_side_by_side(diagrams, part) for part in (functions[:half], functions[half:]))
-    return diagrams.combine(operator.add, left, right)
+    join = Operation(operator.add)
+    while len(functions) > 1:
+        pairs = zip(functions[::2], functions[1::2], strict=False)
+        odd = functions[len(functions) & ~1 :]
+        functions = [diagrams.combine(join, f, g) for f, g in pairs] + odd
+    return functions[0]
 
 
 def _numbered(rows: list[Value]) -> tuple[str, ...]:

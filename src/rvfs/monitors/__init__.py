@@ -17,13 +17,13 @@ from pathlib import Path, PurePath
 from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.model.rule import Rule
 from rvfs.monitor import Model, Monitor
-from rvfs.monitors.files import is_model, load_file, load_folder, load_monitor
+from rvfs.monitors.files import is_model, load_file, load_folder, load_model, load_monitor
 from rvfs.monitors.texts import LANGUAGES, Loaded, load_texts
 
 __all__ = [
     "LANGUAGES", "PLUGIN_GROUP", "SHIPPED", "Loaded", "available", "from_folder", "is_model",
-    "load_file", "load_model_file", "load_monitor", "load_texts", "plugins", "shipped",
-    "shipped_monitor",
+    "load_file", "load_model", "load_model_file", "load_monitor", "load_texts", "plugins",
+    "shipped", "shipped_monitor",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)

@@ -1,15 +1,24 @@
 """Monitors as files: a folder with the model and its bindings, or a model file with both."""
 
 import functools
-from codecs import BOM_UTF8
 from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePath
 
 from rvfs.errors import ModelError
+from rvfs.monitor import Model
 from rvfs.monitors.bindings import Bindings, read_bindings
 from rvfs.monitors.fitting import monitor_of
-from rvfs.monitors.texts import LANGUAGES, Loaded, Text, bindings_of, join
+from rvfs.monitors.texts import (
+    LANGUAGES,
+    Language,
+    Loaded,
+    Text,
+    Texts,
+    bindings_of,
+    decode,
+    join,
+)
 from rvfs.tracepoint import Vocabulary, catalogue
 
 
@@ -51,13 +60,23 @@ def load_monitor(folder: Traversable, vocabulary: Vocabulary | None = None) -> L
     return _bound(_join(model, bindings, vocabulary), model)
 
 
+def load_model(path: Path) -> Model:
+    """The model of a file, whatever its bindings. Raises :class:`ModelError`."""
+    name, language = path.stem, _language(path)
+    return language.read(_text(path).text, file=str(path), name=name).model
+
+
+def _language(path: Traversable) -> Language:
+    if not is_model(path.name):
+        raise ModelError(f"not a model file; expected {' or '.join(LANGUAGES)}", file=str(path))
+    return LANGUAGES[PurePath(path.name).suffix]
+
+
 def load_file(path: Path) -> Loaded:
     """A model file with its bindings: those within it, or of the ``.toml`` beside it.
 
     Without either it is not ``bound``. Raises :class:`ModelError`.
     """
-    if not is_model(path.name):
-        raise ModelError(f"not a model file; expected {' or '.join(LANGUAGES)}", file=str(path))
     return _load_file(path, path.with_suffix(".toml"))
 
 
@@ -66,9 +85,10 @@ def _load_file(path: Traversable, sheet: Traversable) -> Loaded:
 
 
 def _join(path: Traversable, beside: Bindings | None, vocabulary: Vocabulary) -> Loaded:
-    name, language = PurePath(path.name).stem, LANGUAGES[PurePath(path.name).suffix]
-    model = _text(path)
-    return join(name, model, language, bindings_of(model, language, beside), vocabulary)
+    language, model = _language(path), _text(path)
+    return join(
+        PurePath(path.name).stem, model, language, bindings_of(model, language, beside), vocabulary
+    )
 
 
 def _bound(loaded: Loaded, path: Traversable) -> Loaded:
@@ -97,7 +117,7 @@ def _container(
         if child.monitor.is_container:
             sheet.fault(f"{child.monitor.name} is a container in a container", "children")
     sheet.stop()
-    return Loaded(monitor, children)
+    return Loaded(monitor, children, texts=Texts(None, sheet.text))
 
 
 def _read(sheet: Traversable) -> Bindings:
@@ -106,15 +126,8 @@ def _read(sheet: Traversable) -> Bindings:
 
 
 def _text(path: Traversable) -> Text:
-    """The text of a file, lines ended by ``\\n``, without the mark that some editors begin with."""
     try:
-        data = path.read_bytes().removeprefix(BOM_UTF8)
-        return Text(data.decode().replace("\r\n", "\n").replace("\r", "\n"), str(path))
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode().split("\n")
-        raise ModelError(
-            "not UTF-8 text", file=str(path), line=len(before), column=len(before[-1]) + 1
-        ) from None
+        return decode(path.read_bytes(), file=str(path))
     except OSError as error:
         raise ModelError(error.strerror or "cannot be read", file=str(path)) from None
 

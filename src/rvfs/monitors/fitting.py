@@ -34,9 +34,7 @@ def monitor_of(
     name: str, model: Model | None, bindings: Bindings, vocabulary: Vocabulary
 ) -> Monitor:
     """The monitor. Raises :class:`ModelError` where a binding names what does not exist."""
-    for message, key, where in _misfits(bindings, model, vocabulary):
-        bindings.sheet.fault(message, key, where)
-    bindings.sheet.stop()
+    check_fit(bindings, model, vocabulary)
     try:
         return Monitor(
             name, bindings.description, bindings.scope, model, bindings.bindings,
@@ -44,6 +42,16 @@ def monitor_of(
         )  # fmt: skip
     except InvalidInput as error:
         raise ModelError(str(error), file=bindings.sheet.file) from None
+
+
+def check_fit(bindings: Bindings, model: Model | None, vocabulary: Vocabulary) -> None:
+    """Raises :class:`ModelError` where a binding names what model or tracepoint do not have.
+
+    Without a model only the tracepoints are looked at.
+    """
+    for message, key, where in _misfits(bindings, model, vocabulary):
+        bindings.sheet.fault(message, key, where)
+    bindings.sheet.stop()
 
 
 def _misfits(bindings: Bindings, model: Model | None, vocabulary: Vocabulary) -> Iterator[_Fault]:
@@ -63,10 +71,9 @@ def _misfits(bindings: Bindings, model: Model | None, vocabulary: Vocabulary) ->
 
 def _rule_misfits(bindings: Bindings, rule: Rule) -> Iterator[_Fault]:
     for number, binding in enumerate(bindings.bindings):
-        if binding.action is None:
-            key = "entry" if binding.entry is Entry.RESET else "event"
-            yield "the model is a rule: it takes set, update or pulse, and no event", key, number
-        else:
+        if binding.event:
+            yield "the model is a rule: it takes set, update or pulse, no event", "event", number
+        if binding.action:
             for atom in sorted(set(binding.atoms) - set(rule.atoms)):
                 yield _unknown("atom", atom, rule.atoms), binding.action.value, number
     for atom in sorted(set(bindings.init) - set(rule.atoms)):
@@ -75,7 +82,7 @@ def _rule_misfits(bindings: Bindings, rule: Rule) -> Iterator[_Fault]:
 
 def _automaton_misfits(bindings: Bindings, model: Automaton) -> Iterator[_Fault]:
     timing = model.timing or Timing((), ())
-    read = sorted({*timing.envs, *_variables(bindings)})
+    read = sorted({*timing.envs, *_variables(bindings, timing)})
     for number, binding in enumerate(bindings.bindings):
         if binding.action is not None:
             message = "the model is an automaton: it takes an event, and no atoms"
@@ -104,9 +111,11 @@ def _numbers(bindings: Bindings) -> Mapping[str, int]:
     return {**bindings.params, **bindings.constants}
 
 
-def _variables(bindings: Bindings) -> set[str]:
-    """What the values are made of beside parameters and constants."""
-    names = {name for each in bindings.values.values() for name in each.fields}
+def _variables(bindings: Bindings, timing: Timing) -> set[str]:
+    """What is compared with, and what the values are made of, if it is no number of the file."""
+    values = [c.value for c in timing.conditions]
+    names = {value.name for value in values if value.name and not value.of_instance}
+    names.update(name for each in bindings.values.values() for name in each.fields)
     return names - _numbers(bindings).keys()
 
 
@@ -119,15 +128,15 @@ def _guard_misfits(bindings: Bindings, timing: Timing) -> Iterator[_Fault]:
             yield from _value_misfit(bindings, value, value.name)
     for name, each in bindings.values.items():
         for part in sorted(each.fields - told - _numbers(bindings).keys()):
-            message = f"{part!r} is neither told by a binding nor a parameter or a constant"
+            message = f"{part!r} is neither a parameter nor a constant nor told by a binding"
             yield message, name, "values"
 
 
 def _value_misfit(bindings: Bindings, value: Value, name: str) -> Iterator[_Fault]:
     if value.of_instance and name not in bindings.values:
         yield f"the model compares with {name}(), which is not among the values", "values", None
-    elif not value.of_instance and name not in _numbers(bindings):
-        what = "is neither a parameter nor a constant"
+    elif not value.of_instance and name not in {*_numbers(bindings), *_told(bindings)}:
+        what = "is neither a parameter nor a constant nor told by a binding"
         yield f"the model compares with {name!r}, which {what}", "params", None
 
 

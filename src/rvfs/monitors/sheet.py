@@ -30,7 +30,7 @@ class Sheet:
 
     def __init__(self, text: str, *, file: str, array: str) -> None:
         """Raises :class:`ModelError` for a text that is not TOML."""
-        self.file = file
+        self.file, self.text = file, text
         self.faults: list[ModelError] = []
         try:
             self.top: Table = tomllib.loads(text)

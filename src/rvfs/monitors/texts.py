@@ -12,8 +12,9 @@ comments.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rvfs.errors import ModelError
@@ -22,7 +23,7 @@ from rvfs.model.ltl import parse_ltl
 from rvfs.model.text import ModelText
 from rvfs.monitor import Model, Monitor
 from rvfs.monitors.bindings import Bindings, read_bindings
-from rvfs.monitors.fitting import doubts, monitor_of
+from rvfs.monitors.fitting import check_fit, doubts, monitor_of
 from rvfs.tracepoint import Vocabulary
 
 
@@ -49,17 +50,42 @@ class Text(NamedTuple):
     file: str
 
 
+def decode(data: bytes, *, file: str) -> Text:
+    """Lines ended by ``\\n``, without the mark that some editors begin with.
+
+    Raises :class:`ModelError` with the place of what is not UTF-8.
+    """
+    data = data.removeprefix(BOM_UTF8)
+    try:
+        return Text(data.decode().replace("\r\n", "\n").replace("\r", "\n"), file)
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode().split("\n")
+        raise ModelError(
+            "not UTF-8 text", file=file, line=len(before), column=len(before[-1]) + 1
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a monitor was made of, as it was written; None is what is not there."""
+
+    model: str | None = None
+    bindings: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A monitor, the children of a container in the order of registration, and warnings.
 
     What is not ``bound`` has a model and no bindings, neither beside it nor within it.
+    ``texts`` are what it was read from.
     """
 
     monitor: Monitor
     children: tuple["Loaded", ...] = ()
     warnings: tuple[str, ...] = ()
     bound: bool = True
+    texts: Texts = field(default=Texts(), compare=False)
 
     def __iter__(self) -> Iterator["Loaded"]:
         """This one and all below it."""
@@ -87,7 +113,11 @@ def load_texts(
     if bindings_text is not None:
         beside = read_bindings(bindings_text, file=bindings_file)
     if model_text is None:
-        return Loaded(Monitor(name, beside.description if beside else ""))
+        if beside:
+            check_fit(beside, None, vocabulary)
+        return Loaded(
+            Monitor(name, beside.description if beside else ""), texts=Texts(None, bindings_text)
+        )
     model, language = Text(model_text, file), language_of(model_text)
     return join(name, model, language, bindings_of(model, language, beside), vocabulary)
 
@@ -113,6 +143,12 @@ def bindings_of(model: Text, language: Language, beside: Bindings | None) -> Bin
     return read_bindings(within, file=model.file)
 
 
+def carries_bindings(model: str) -> bool:
+    """Whether there are bindings within the text of a model."""
+    line, _ = _within(model, language_of(model).marker)
+    return bool(line)
+
+
 def _within(text: str, marker: str) -> tuple[int, str]:
     """The first line with bindings (0: none has), and them, each in its place of the text."""
     pattern = re.compile(rf"(\s*{re.escape(marker)})(?:\s|$)")
@@ -133,6 +169,9 @@ def join(
         bindings.sheet.stop()
     read = language.read(model.text, file=model.file, name=name)
     if bindings is None:
-        return Loaded(Monitor(name, "", model=read.model), (), read.warnings, bound=False)
+        unbound = Monitor(name, "", model=read.model)
+        return Loaded(unbound, (), read.warnings, bound=False, texts=Texts(model.text))
     monitor = monitor_of(name, read.model, bindings, vocabulary)
-    return Loaded(monitor, (), (*read.warnings, *doubts(bindings, read.model, vocabulary)))
+    beside = None if bindings.sheet.file == model.file else bindings.sheet.text
+    warnings = (*read.warnings, *doubts(bindings, read.model, vocabulary))
+    return Loaded(monitor, (), warnings, texts=Texts(model.text, beside))

@@ -1,0 +1,98 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False
+# mypy: ignore-errors
+"""Step the instances of an LTL rule: atoms that are known, and a set of states.
+
+This file is plain Python and its own twin: ``_rule.pxd`` gives the types with which Cython
+compiles it. Keep it to what both can do. The order is that of include/rv/ltl_monitor.h.
+"""
+
+
+class Ruled:
+    """``table[row * width + class]`` is the next row, negative for a violation.
+
+    The class of a valuation is found in ``diagram``, ``depth`` bytes of it: entry
+    ``256 * node + byte``. ``start[class]`` is the row to start in, or negative. ``counts`` is as
+    large as the table.
+
+    ``kinds[letter]``: 0 atoms are set, 1 updated, 2 pulsed, 3 the instance is forgotten: of a
+    new one ``first_known`` are known, with ``first_values``. A letter tells the atoms
+    ``puts[letter]``; those that hold are ``holds[letter]`` and, where it takes a value along
+    (``load_firsts``), those of that value.
+
+    ``violations`` (six numbers for each letter) receives: index of the letter, row, valuation.
+    ``resets`` are the instances that were forgotten while they were monitoring.
+    """
+
+    def __init__(
+        self, table, width, idle, start, depth, diagram, all_known, first_known, first_values,
+        kinds, puts, holds, load_firsts, at, letters, instances, values, counts, violations,
+    ):  # fmt: skip
+        self.table, self.width, self.idle, self.start = table, width, idle, start
+        self.depth, self.diagram = depth, diagram
+        self.all_known, self.first_known, self.first_values = all_known, first_known, first_values
+        self.kinds, self.puts, self.holds, self.load_firsts = kinds, puts, holds, load_firsts
+        self.at, self.letters, self.instances, self.values = at, letters, instances, values
+        self.counts, self.violations = counts, violations
+        self.resets = 0
+
+    def hold(self, states, since, known, valuations):
+        """The row of each instance, since when, the atoms that are known of it and that hold."""
+        self.states, self.since, self.known, self.valuations = states, since, known, valuations
+
+    def run(self, first, last, times, before, after, seen):
+        """Take the letters ``first`` to ``last - 1``; the number of violations found.
+
+        ``before``, ``after`` and ``seen``, unless None, receive two entries for each letter, one
+        for each half of a pulse: the row on either side, and the valuation. Where there was no
+        step, ``before`` is the idle row.
+        """
+        observed = before is not None
+        found = loaded = 0
+        for i in range(first, last):
+            instance = self.instances[i]
+            letter = self.letters[i]
+            kind = self.kinds[letter]
+            if observed:
+                before[2 * i] = before[2 * i + 1] = self.idle
+            if kind == 3:
+                self.known[instance] = self.first_known
+                self.valuations[instance] = self.first_values
+                self.resets += self.states[instance] != self.idle
+                self.states[instance] = self.idle
+                continue
+            self.known[instance] |= self.puts[letter]
+            value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
+            if self.load_firsts[letter] < self.load_firsts[letter + 1]:
+                value |= self.values[loaded]
+                loaded += 1
+            for half in range(kind):
+                if half:
+                    value ^= self.puts[letter]
+                node = 0
+                for byte in range(self.depth):
+                    node = self.diagram[256 * node + (value >> 8 * byte & 255)]
+                row = self.states[instance]
+                following = row
+                if row != self.idle:
+                    cell = row * self.width + node
+                    following = self.table[cell]
+                    self.counts[cell] += 1
+                    if observed:
+                        before[2 * i + half] = row
+                        after[2 * i + half] = following
+                        seen[2 * i + half] = value
+                    if following < 0:
+                        self.violations[3 * found] = i
+                        self.violations[3 * found + 1] = row
+                        self.violations[3 * found + 2] = value
+                        found += 1
+                        following = self.idle
+                elif half == 0 and self.known[instance] == self.all_known:
+                    following = self.start[node]
+                    if following < 0:
+                        following = self.idle
+                if following != row:
+                    self.states[instance] = following
+                    self.since[instance] = times[self.at[i]]
+            self.valuations[instance] = value
+        return found

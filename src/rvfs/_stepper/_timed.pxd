@@ -1,0 +1,63 @@
+cimport cython
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
+
+from rvfs._stepper._memory cimport within
+
+cdef class Timed:
+    cdef readonly Py_ssize_t next, armed_count
+    cdef Py_ssize_t width, clocks, span, stride, most, loaded
+    cdef int64_t unset, never, horizon
+    cdef int16_t idle
+    cdef const int16_t[::1] table
+    cdef const int8_t[::1] kinds, rearms
+    cdef const int64_t[::1] load_firsts, load_registers
+    cdef const int64_t[::1] invariants, guards, resets, nodes, terms, bound_firsts, bounds
+    cdef const int32_t[::1] at, instances
+    cdef const int16_t[::1] letters
+    cdef const int64_t[::1] values
+    cdef int16_t[::1] states
+    cdef int64_t[::1] since, counts, registers, armed, due, violations
+    cdef int32_t[::1] where, heap
+
+    @cython.locals(
+        observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, base=Py_ssize_t,
+        letter=Py_ssize_t, load=Py_ssize_t, time=int64_t, row=int16_t, following=int16_t,
+        cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
+    )
+    cpdef Py_ssize_t run(
+        self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
+    )
+
+    cpdef begin(self, Py_ssize_t first)
+
+    cpdef Py_ssize_t expire(self, int64_t time, Py_ssize_t found=*)
+
+    @cython.locals(r=Py_ssize_t, base=Py_ssize_t, place=Py_ssize_t)
+    cdef Py_ssize_t refuse(
+        self, Py_ssize_t found, Py_ssize_t i, int16_t row, int64_t time, Py_ssize_t instance,
+        int64_t why
+    ) noexcept
+
+    @cython.locals(r=Py_ssize_t, base=Py_ssize_t)
+    cpdef stop(self, Py_ssize_t instance, bint forget)
+
+    @cython.locals(value=int64_t, node=Py_ssize_t, term=Py_ssize_t)
+    cdef bint holds(self, int64_t target, Py_ssize_t base, int64_t time) noexcept
+
+    @cython.locals(
+        bound=Py_ssize_t, term=Py_ssize_t, place=Py_ssize_t, earliest=int64_t, limit=int64_t,
+        began=int64_t, value=int64_t,
+    )
+    cpdef void rearm(self, int16_t row, int16_t left, Py_ssize_t instance, int64_t time) noexcept
+
+    @cython.locals(place=Py_ssize_t)
+    cdef void arm(self, Py_ssize_t instance, int64_t key) noexcept
+
+    @cython.locals(last=Py_ssize_t)
+    cdef void drop_first(self) noexcept
+
+    @cython.locals(instance=Py_ssize_t, above=Py_ssize_t, parent=Py_ssize_t)
+    cdef void sift_up(self, Py_ssize_t place) noexcept
+
+    @cython.locals(instance=Py_ssize_t, below=Py_ssize_t, child=Py_ssize_t)
+    cdef void sift_down(self, Py_ssize_t place) noexcept

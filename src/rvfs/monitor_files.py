@@ -1,0 +1,94 @@
+"""The files of a monitor's folder: a table, one maker for each name.
+
+A maker is given the kit (what it may use), the monitor and the path of the file. The names
+are those of :data:`rvfs.registry.FILES`, which children of a container cannot have.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rvfs.files import Directory, File, Listing, Node, command, document, flag, text
+from rvfs.model.canonical import canonical
+from rvfs.registered import Registered
+from rvfs.registry import Registry
+from rvfs.workshop import Workshop
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What the files of monitors stand on."""
+
+    registry: Registry
+    workshop: Workshop
+
+
+def _enable(kit: Kit, one: Registered, path: str) -> File:
+    def put(on: bool) -> None:
+        (kit.registry.enable if on else kit.registry.disable)(one)
+
+    return flag(path, lambda: one.enabled, put, owner=one)
+
+
+def _desc(kit: Kit, one: Registered, path: str) -> File:
+    return text(path, lambda: f"{one.monitor.description}\n".encode(), owner=one)
+
+
+def _reactors(kit: Kit, one: Registered, path: str) -> File:
+    def show() -> Iterator[str]:
+        known = kit.registry.reactors.items()
+        return (f"[{name}]" if each is one.reactor else name for name, each in known)
+
+    return command(path, show, lambda name: kit.registry.set_reactor(one, name), owner=one)
+
+
+def _model(kit: Kit, one: Registered, path: str) -> File:
+    def put(data: bytes) -> None:
+        kit.workshop.write_model(one, data)
+
+    def show() -> str:
+        return canonical(one.form.model) if one.form.model else ""
+
+    return document(path, show, put, owner=one)
+
+
+def _bindings(kit: Kit, one: Registered, path: str) -> File:
+    def put(data: bytes) -> None:
+        kit.workshop.write_bindings(one, data)
+
+    return document(path, lambda: one.bindings_text or "", put, owner=one)
+
+
+def _error(kit: Kit, one: Registered, path: str) -> File:
+    return text(path, lambda: one.error.encode(), owner=one)
+
+
+MAKERS: Mapping[str, Callable[[Kit, Registered, str], Node]] = {
+    "enable": _enable, "desc": _desc, "reactors": _reactors, "model": _model,
+    "bindings": _bindings, "error": _error,
+}  # fmt: skip
+
+
+def monitors_folder(kit: Kit) -> Directory:
+    """``monitors``: a folder for each, which mkdir makes and rmdir removes."""
+
+    def top_level() -> dict[str, Registered]:
+        return {one.name: one for one in kit.registry.monitors if one.parent is None}
+
+    return Directory(
+        path="monitors", children=Listing(top_level, lambda one: _folder(kit, one)),
+        make=kit.workshop.make,
+    )  # fmt: skip
+
+
+def _folder(kit: Kit, one: Registered) -> Directory:
+    path = "monitors/" + one.path.replace(":", "/")
+    files = {name: make(kit, one, f"{path}/{name}") for name, make in MAKERS.items()}
+    children = Listing(
+        lambda: {child.name: child for child in one.children}, lambda child: _folder(kit, child),
+        files,
+    )  # fmt: skip
+    return Directory(
+        path=path, owner=one, children=children,
+        make=lambda name: kit.workshop.make(name, one.name),
+        remove=lambda: kit.workshop.remove(one),
+    )  # fmt: skip
