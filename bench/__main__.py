@@ -11,6 +11,7 @@ from bench.table import show
 SECTIONS = {
     "stepping": "Stepping and judging",
     "replay": "Reading recordings",
+    "parquet": "Parquet",
     "check": "Checking several recordings",
     "tree": "The mount",
     "hwbp": "Breakpoint slots",

@@ -9,6 +9,7 @@
 """
 
 import fcntl
+import importlib
 import importlib.util
 import logging
 import os
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -109,6 +111,14 @@ NEEDS: Mapping[str, tuple[Callable[[], bool], str]] = {
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"needs(*names): what must be here: {', '.join(NEEDS)}")
+
+
+def needed(name: str, module: str) -> Any:
+    """A module that a whole file of tests is about; as for ``needs`` where it is missing."""
+    present, reason = NEEDS[name]
+    if not present() and name not in os.environ.get("RVFS_REQUIRE", "").split(","):
+        pytest.skip(reason, allow_module_level=True)
+    return importlib.import_module(module)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

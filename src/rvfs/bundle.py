@@ -112,10 +112,11 @@ def _text(path: Path) -> str:
 def _in_order(folders: Sequence[Path], bindings: str | None) -> list[Path]:
     """As the container's ``children`` lists them; what it does not list comes last."""
     try:
-        children = tomllib.loads(bindings or "").get("children", [])
+        children = tomllib.loads(bindings or "").get("children")
     except tomllib.TOMLDecodeError:
-        children = []  # whoever reads the text says what is wrong with it
-    places = {child: place for place, child in enumerate(map(str, children))}
+        children = None  # whoever reads the text says what is wrong with it
+    listed = map(str, children if isinstance(children, list) else [])
+    places = {child: place for place, child in enumerate(listed)}
     return sorted(folders, key=lambda folder: places.get(folder.name, len(places)))
 
 

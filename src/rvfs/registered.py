@@ -4,6 +4,7 @@ Removal has two phases: *begin* takes the monitor out of every listing at once, 
 it after the last one who holds it has let go.
 """
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -82,6 +83,11 @@ class Registered:
     def path(self) -> str:
         """``name``, or ``parent:name``."""
         return f"{self.parent.name}:{self.name}" if self.parent else self.name
+
+    def changed_params(self) -> Iterator[tuple[str, int]]:
+        """The parameters that are not as the monitor has them by default."""
+        defaults = self.monitor.params
+        return ((n, value) for n, value in self.params.items() if value != defaults[n])
 
     @property
     def bindings_text(self) -> str | None:

@@ -3,17 +3,16 @@
 Everything here is synchronous, hence atomic between the checkpoints of the event loop:
 there are no locks. Whoever adds an ``await`` below ``fs.py`` breaks that.
 
-A monitor is built in steps (:data:`_BUILD`) and replaced in steps (:data:`_REPLACE`), each
-of which leaves its own undoing behind: whichever fails, what was is in force. How one goes
-is in ``registered.py``. Semantics: kernel/trace/rv/rv.c and rv_reactors.c.
+How a monitor is built and replaced is in ``building.py``, how it goes in ``registered.py``.
+Semantics: kernel/trace/rv/rv.c and rv_reactors.c.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from rvfs.building import Builder
 from rvfs.change import Change
 from rvfs.engine import Engine
 from rvfs.errors import (
@@ -24,14 +23,13 @@ from rvfs.errors import (
     RvfsError,
     UnknownName,
 )
-from rvfs.monitor import Monitor, Scope, check_name
-from rvfs.program import Program
+from rvfs.monitor import Monitor, check_name
 from rvfs.reactors import Reactor
 from rvfs.reactors.nop import Nop
 from rvfs.registered import Form, Registered
 from rvfs.task_slots import TaskSlots
-from rvfs.trace import Trace, event_tracepoints
-from rvfs.tracepoint import Tracepoint, Vocabulary
+from rvfs.trace import Trace
+from rvfs.tracepoint import Vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +48,13 @@ class Registry:
         self, engine: Engine, vocabulary: Vocabulary, trace: Trace,
         *, task_slots: int = DEFAULT_TASK_SLOTS,
     ) -> None:  # fmt: skip
-        self._engine, self._vocabulary, self._trace = engine, vocabulary, trace
+        self._engine, self._trace = engine, trace
         self._monitors: list[Registered] = []
         self._reactors: dict[str, Reactor] = {}
         self._version = 0
         self._idle_reactor = Nop()
         self.task_slots = TaskSlots(task_slots)
+        self._builder = Builder(engine, vocabulary, trace, self.task_slots)
         self.monitoring_on = True
         self.reacting_on = True
         self.register_reactor(self._idle_reactor)
@@ -124,8 +123,8 @@ class Registry:
             form, self._parent(form.monitor, parent), self._idle_reactor, removable=removable
         )
         change.undo(registered.begin_removal)
-        for build in self._BUILD:
-            build(self, registered)
+        self._builder.build(registered)
+        self._list(registered)
         return registered
 
     def unregister_monitor(self, name: str) -> Registered:
@@ -168,28 +167,6 @@ class Registry:
             )
         return found
 
-    def _compile(self, registered: Registered) -> None:
-        registered.owned.callback(setattr, registered, "program", None)
-        registered.program = self._compiled(registered.form)
-
-    def _compiled(self, form: Form) -> Program | None:
-        return self._engine.compile(form.monitor) if form.monitor.model else None
-
-    def _add_tracepoints(self, registered: Registered) -> None:
-        registered.listed.callback(self._set_tracepoints, registered, ())
-        self._set_tracepoints(registered, event_tracepoints(registered.monitor))
-
-    def _set_tracepoints(self, registered: Registered, wanted: Iterable[Tracepoint]) -> None:
-        """Make these, and no others, the monitor's; one that it has already keeps its number."""
-        names = {tracepoint.full_name: tracepoint for tracepoint in wanted}
-        for name in [name for name in registered.tracepoints if name not in names]:
-            self._trace.enable(self._vocabulary.number(name), False)
-            self._vocabulary.remove(name)
-            del registered.tracepoints[name]
-        for name, tracepoint in names.items():
-            self._vocabulary.add(tracepoint)
-            registered.tracepoints[name] = tracepoint
-
     def _list(self, registered: Registered) -> None:
         parent = registered.parent
         place = len(self._monitors) if parent is None else self._monitors.index(parent) + 1
@@ -203,11 +180,6 @@ class Registry:
         for listing in (self._monitors, parent.children if parent else []):
             if registered in listing:
                 listing.remove(registered)
-
-    #: The steps of a registration, in order.
-    _BUILD: tuple[Callable[["Registry", Registered], None], ...] = (
-        _compile, _add_tracepoints, _list,
-    )  # fmt: skip
 
     # -- another form ----------------------------------------------------------------------
 
@@ -225,54 +197,8 @@ class Registry:
             )
         if registered.children and not form.is_container:
             raise InvalidInput(f"monitor {registered.name} has children and cannot have a model")
-        for step in self._REPLACE:
-            step(self, registered, form, change)
+        self._builder.replace(registered, form, change)
         self._version += 1
-
-    def _swap_tracepoints(self, registered: Registered, form: Form, change: Change) -> None:
-        """Those that are too much go when all is well: their numbers would not come back."""
-        old, new = dict(registered.tracepoints), event_tracepoints(form.monitor)
-        change.undo(self._set_tracepoints, registered, tuple(old.values()))
-        self._set_tracepoints(registered, (*old.values(), *new))
-        change.then(self._set_tracepoints, registered, new)
-
-    def _swap_slot(self, registered: Registered, form: Form, change: Change) -> None:
-        has, wants = (m.scope is Scope.TASK for m in (registered.monitor, form.monitor))
-        if registered.enabled and has != wants:
-            change.undo(self.task_slots.put_back, tuple(self.task_slots.holders))
-            (self.task_slots.take if wants else self.task_slots.give_back)(registered.name)
-
-    def _swap_program(self, registered: Registered, form: Form, change: Change) -> None:
-        program = self._compiled(form)
-        if registered.enabled and program is not None:
-            if registered.program is None:
-                change.undo(self._engine.remove, registered.name)
-                self._engine.add(program)
-            else:
-                replaced = _replace(self._engine, program)
-                change.undo(replaced.undo)
-                change.then(
-                    log.info,
-                    "monitor %s was replaced: %d instances keep their state, %d begin anew",
-                    registered.path, replaced.kept, replaced.anew,
-                )  # fmt: skip
-            self._warn_missing(program)
-        change.set(registered, "program", program)
-
-    def _swap_form(self, registered: Registered, form: Form, change: Change) -> None:
-        """Parameters keep their values by name; what is not whole yet is not on."""
-        kept = {
-            name: registered.params.get(name, value) for name, value in form.monitor.params.items()
-        }
-        change.set(registered, "params", kept)
-        if form.waits_for:
-            change.set(registered, "enabled", False)
-        change.set(registered, "form", form)
-
-    #: The steps of a replacement, in order.
-    _REPLACE: tuple[Callable[["Registry", Registered, Form, Change], None], ...] = (
-        _swap_tracepoints, _swap_slot, _swap_program, _swap_form,
-    )  # fmt: skip
 
     # -- enable and disable ----------------------------------------------------------------
 
@@ -320,32 +246,23 @@ class Registry:
         yield registered
 
     def _switch_on(self, registered: Registered) -> None:
-        if registered.form.waits_for:
-            raise InvalidInput(f"monitor {registered.name} has no {registered.form.waits_for} yet")
-        with ExitStack() as undo:
-            if registered.monitor.scope is Scope.TASK:
-                self.task_slots.take(registered.name)
-                undo.callback(self.task_slots.give_back, registered.name)
-            if registered.program is not None:
-                # Anew: a tracepoint may have come, or come back, since it was registered.
-                registered.program = self._engine.add(registered.monitor)
-                self._warn_missing(registered.program)
-            undo.pop_all()
-        registered.enabled = True
+        self._builder.switch_on(registered)
         self._version += 1
-
-    def _warn_missing(self, program: Program) -> None:
-        # Since Linux 5.20 a tracepoint that cannot be attached is a warning (rv/instrumentation.h).
-        for tracepoint in program.missing:
-            log.warning("%s: there is no tracepoint %s", program.monitor.name, tracepoint)
 
     def _switch_off(self, registered: Registered) -> None:
-        registered.enabled = False
         self._version += 1
-        if registered.program is not None:
-            self._engine.remove(registered.name)
-        if registered.monitor.scope is Scope.TASK:
-            self.task_slots.give_back(registered.name)
+        self._builder.switch_off(registered)
+
+    def set_param(self, registered: Registered, name: str, value: int) -> None:
+        """Change a parameter of a monitor, on or off; its instances go on.
+
+        Raises :class:`UnknownName` for one that it does not have, :class:`InvalidInput` for a
+        value that its guards cannot take.
+        """
+        if name not in registered.params:
+            known = ", ".join(registered.params) or "none"
+            raise UnknownName(f"monitor {registered.name} has no parameter {name!r} (has: {known})")
+        self._builder.set_param(registered, name, value)
 
     # -- switches --------------------------------------------------------------------------
 
@@ -395,18 +312,3 @@ class Registry:
     def drop_reactor(self, registered: Registered) -> None:
         """Back to ``nop``, because the reactor failed; the instances go on."""
         registered.reactor = self._idle_reactor
-
-
-@dataclass(frozen=True)
-class _Replaced:
-    kept: int
-    anew: int
-    undo: Callable[[], None]
-
-
-def _replace(engine: Engine, program: Program) -> _Replaced:
-    running = engine._running
-    name = program.monitor.name
-    old = running[name]
-    engine.add(program)
-    return _Replaced(0, 0, lambda: running.__setitem__(name, old))

@@ -42,11 +42,14 @@ class Shelf:
         self._change, self._done = folder / ".change", folder / ".done"
         self._left_out: set[str] = set()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(self._done)
-            self._undo()
+            with contextlib.ExitStack() as opened:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                opened.callback(os.close, self._lock)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(self._done)
+                self._undo()
+                opened.pop_all()
         except BlockingIOError:
             raise _not_saved(folder, "another rvfs that runs keeps its monitors there") from None
         except OSError as error:
@@ -117,12 +120,13 @@ class Shelf:
     def _stage(self, files: Files) -> None:
         """All that needs room, and the list, without which none of it counts."""
         self._change.mkdir()
+        had = {path: (self._folder / path).exists() for path in files}
         for number, (path, data) in enumerate(files.items()):
             if data is not None:
                 _write(self._change / f"new{number}", data)
-            if (self._folder / path).exists():
+            if had[path]:
                 _write(self._change / f"old{number}", (self._folder / path).read_bytes())
-        _write(self._change / _LIST, json.dumps(list(files)).encode())
+        _write(self._change / _LIST, json.dumps(had).encode())
         _sync(self._change)
         _sync(self._folder)
 
@@ -142,18 +146,18 @@ class Shelf:
         self._undo()
 
     def _undo(self) -> None:
-        """Take back a change that is not done, if there is one."""
-        paths = []
+        """Take back a change that is not done, if there is one; again, if that was cut short."""
+        had: dict[str, bool] = {}
         if (self._change / _LIST).exists():
-            paths = [self._folder / p for p in json.loads((self._change / _LIST).read_bytes())]
-        for number, path in enumerate(paths):
+            had = json.loads((self._change / _LIST).read_bytes())
+        for number, (path, was_there) in enumerate(had.items()):
             old = self._change / f"old{number}"
             if old.exists():
-                old.replace(path)
-            else:
-                path.unlink(missing_ok=True)
+                old.replace(self._folder / path)
+            elif not was_there:
+                (self._folder / path).unlink(missing_ok=True)
         _remove(self._change)
-        _remove_empty(paths)
+        _remove_empty(self._folder / path for path in had)
 
     def _sweep(self, files: Files) -> None:
         """What is left over is thrown away; where that fails, before the next change."""

@@ -38,7 +38,7 @@ env = { irq = "common_flags & 1", level = "args[1]", budget = "budget" }
 [[on]]
 tracepoint = "lamp:down"
 id = "number"
-when = 'why ~ "*off*" && number != 4'
+when = 'why ~ "*off*" && number != args[0]'
 event = "down"
 
 [[on]]
@@ -61,7 +61,7 @@ set = { RT = "next_prio < 100", SLEEP = false }
 [[on]]
 tracepoint = "sched:sched_switch"
 task = "prev_pid"
-when = "common_prio < 100"
+when = "common_prio <= next_prio"
 pulse = { SLEEP = true }
 
 [[on]]

@@ -1,6 +1,8 @@
 """Monitors, a machine's worth of objects, and things that fail when told to."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from rvfs.engine import Engine
 from rvfs.event import Verdict
@@ -21,6 +23,27 @@ def monitor(name: str, scope: Scope = Scope.CPU) -> Monitor:
 
 def container(name: str) -> Monitor:
     return Monitor(name, "a container")
+
+
+class Fails(Exception):
+    """What the injected faults raise."""
+
+
+Steps = tuple[Callable[..., None], ...]
+
+
+def failing(steps: Steps, nth: int) -> Iterator[Steps]:
+    """The steps with one that fails: before it did anything, and right after it did all."""
+
+    def before(*_: Any) -> None:
+        raise Fails
+
+    def after(*args: Any) -> None:
+        steps[nth](*args)
+        raise Fails
+
+    for faulty in (before, after):
+        yield (*steps[:nth], faulty, *steps[nth + 1 :])
 
 
 @dataclass

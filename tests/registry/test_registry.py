@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from rvfs.building import Builder
 from rvfs.errors import AlreadyRegistered, Busy, CannotMake, InvalidInput, RvfsError, UnknownName
 from rvfs.event import batch_of
 from rvfs.monitor import Binding, Monitor, Scope
 from rvfs.registry import Registry
 
-from .fakes import MODEL, WAKEUP, Collect, Machine, container, monitor
+from .fakes import MODEL, WAKEUP, Collect, Fails, Machine, container, failing, monitor
 
 
 @pytest.fixture
@@ -110,29 +111,14 @@ def test_a_binding_to_a_field_that_is_not_there_leaves_nothing_behind(machine: M
     assert machine.state() == before
 
 
-class Fails(Exception):
-    """What the injected faults raise."""
-
-
-@pytest.mark.parametrize("nth", range(len(Registry._BUILD)))
+@pytest.mark.parametrize("nth", range(len(Builder.BUILD)))
 def test_whichever_step_of_a_registration_fails_nothing_is_left(
     machine: Machine, nth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step fails before it did anything, and right after it did all."""
-    build = Registry._BUILD[nth]
-
-    def fails_before(registry: Registry, registered: Any) -> None:
-        raise Fails
-
-    def fails_after(registry: Registry, registered: Any) -> None:
-        build(registry, registered)
-        raise Fails
-
     before = machine.state()
-    for faulty in (fails_before, fails_after):
-        steps = [*Registry._BUILD]
-        steps[nth] = faulty
-        monkeypatch.setattr(Registry, "_BUILD", tuple(steps))
+    for faulty in failing(Builder.BUILD, nth):
+        monkeypatch.setattr(Builder, "BUILD", faulty)
         with pytest.raises(Fails):
             machine.registry.register_monitor(monitor("new"), "box")
         monkeypatch.undo()

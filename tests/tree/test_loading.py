@@ -55,6 +55,14 @@ class Bench(Served):
         if state:
             self.workshop.restore()
 
+    def state(self) -> tuple[object, ...]:
+        monitors = self.registry.monitors
+        return (
+            *super().state(), list(self.vocabulary),
+            [(one.form, dict(one.params), one.program, one.enabled) for one in monitors],
+            [[child.name for child in one.children] for one in monitors],
+        )  # fmt: skip
+
     def mkdir(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
         above = self.tree.node(folder)

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 
 from rvfs import __version__
-from rvfs.cli import check, hwbp, listing, load, model, mount
+from rvfs.cli import check, convert, hwbp, listing, load, model, mount
 from rvfs.errors import InvalidInput, RvfsError
 
-_COMMANDS = (mount, load, check, listing, model, hwbp)
+_COMMANDS = (mount, load, check, convert, listing, model, hwbp)
 _EXAMPLES = """\
 examples:
   rvfs mount ./rv                      a simulated machine, monitored, at ./rv

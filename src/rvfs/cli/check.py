@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from rvfs.cli.check_report import FORMATS, Style, progress
+from rvfs.cli.check_report import FORMATS, Lines, Style, progress
+from rvfs.cli.output import replacing
 from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
 from rvfs.extras import extra
 
@@ -70,6 +71,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--format", choices=tuple(FORMATS), default="text")
     parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path,
+        help="write the violations to FILE, not to stdout; as a table, if it ends in .parquet",
+    )  # fmt: skip
+    parser.add_argument(
         "-j", "--jobs", metavar="N", type=_count_of_jobs, default=1,
         help="how many recordings to judge at a time (0: one per CPU); the report is the same",
     )  # fmt: skip
@@ -114,13 +119,35 @@ def _check_all(args: argparse.Namespace) -> int:
     files, style = list(_recordings(args.traces)), FORMATS[args.format]
     told_apart = len(args.traces) > 1 or files != args.traces
     statuses: Counter[int] = Counter()
-    with _judged(files, monitors, args) as results:
+    with (
+        _output(args.output, style, told_apart) as output,
+        _judged(files, monitors, args) as results,
+    ):
         for file, steps in zip(files, results, strict=True):
-            line = partial(style.violation, file if told_apart else None)
-            statuses[_conclude(_tell(file, steps, line), style)] += 1
+            put = partial(output, file)
+            statuses[_conclude(_tell(file, steps, put), style)] += 1
     if files != args.traces:
         _say(_total(statuses))
     return max(statuses)
+
+
+@contextmanager
+def _output(
+    path: Path | None, style: Style, told_apart: bool
+) -> "Iterator[Callable[[str, list[Verdict]], str]]":
+    """Where the violations of a recording go; it returns what of them is to be shown."""
+    if path is None:
+        yield Lines(style, told_apart=told_apart)
+        return
+    with replacing(path) as part:
+        if path.suffix == ".parquet":
+            with extra("parquet", f"--output {path}"):
+                from rvfs.judging.verdict_table import VerdictTable
+            with VerdictTable(part) as table:
+                yield table.write
+        else:
+            with part.open("w") as file:
+                yield Lines(style, told_apart=told_apart, file=file)
 
 
 def _require_its_scheduler(args: argparse.Namespace) -> None:
@@ -205,7 +232,7 @@ def _results_folder(folder: Path | None) -> Iterator[Path]:
     yield folder
 
 
-def _tell(file: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") -> "Judged":
+def _tell(file: str, steps: "Iterable[Step]", put: "Callable[[list[Verdict]], str]") -> "Judged":
     """Write the violations of a recording as they come; how it ended."""
     from rvfs.judging.report import Judged
 
@@ -214,7 +241,7 @@ def _tell(file: str, steps: "Iterable[Step]", line: "Callable[[Verdict], str]") 
             if isinstance(step, Judged):
                 end = step
             else:
-                shown.show(step.done, "".join(map(line, step.verdicts)))
+                shown.show(step.done, put(step.verdicts))
     return end
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
     from rvfs.event import Verdict
@@ -95,6 +95,25 @@ FORMATS: Mapping[str, Style] = {
     "text": Style(_text_violation, _text_summary),
     "json": Style(_json_violation, _json_summary),
 }
+
+
+class Lines:
+    """Violations as lines, on stdout or in a file."""
+
+    def __init__(self, style: Style, *, told_apart: bool, file: TextIO | None = None) -> None:
+        self._line, self._told_apart, self._file = style.violation, told_apart, file
+
+    def __call__(self, file: str, verdicts: "Iterable[Verdict]") -> str:
+        """Take the violations of a recording, named where there are several.
+
+        What is returned is to be shown: all of it where there is no file to write to.
+        """
+        name = file if self._told_apart else None
+        lines = "".join(self._line(name, verdict) for verdict in verdicts)
+        if self._file is None:
+            return lines
+        self._file.write(lines)
+        return ""
 
 
 class _Quiet:

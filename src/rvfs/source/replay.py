@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Set
 
 from rvfs.errors import InvalidInput, TraceError
 from rvfs.event import Batch
+from rvfs.extras import extra
 from rvfs.source import Wanted
 from rvfs.source.dat_reader import DatReader
 from rvfs.source.file_bytes import FileBytes
@@ -18,6 +19,7 @@ from rvfs.source.ring_buffer import Span
 from rvfs.source.trace_dat import read_recording
 from rvfs.tracepoint import Vocabulary
 
+PARQUET = b"PAR1"
 #: What people hand over by mistake, by its first bytes.
 OTHER_KINDS: Mapping[bytes, str] = {
     b"\xfd7zXZ\0": "compressed with xz: unpack it first (xz -dk)",
@@ -52,6 +54,8 @@ def open_reader(path: str, vocabulary: Vocabulary) -> Reader:
     for magic, kind in OTHER_KINDS.items():
         if head.startswith(magic):
             raise TraceError(kind, file=path, offset=0)
+    if head.startswith(PARQUET):
+        return _open_parquet(path, buffer, vocabulary)
     if head[:3] == MAGIC[:3]:
         try:
             recording = read_recording(buffer, path)
@@ -62,6 +66,13 @@ def open_reader(path: str, vocabulary: Vocabulary) -> Reader:
         return TextReader(recording.buffer, recording.text, path, vocabulary, recording.comms)
     start = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
     return TextReader(buffer, Span(0, start, len(buffer) - start, start), path, vocabulary, {})
+
+
+def _open_parquet(path: str, buffer: FileBytes, vocabulary: Vocabulary) -> Reader:
+    buffer.close()
+    with extra("parquet", f"reading {path}"):
+        from rvfs.source.parquet import ParquetReader
+    return ParquetReader(path, vocabulary)
 
 
 class Replay:
