@@ -13,15 +13,8 @@ from rvfs.monitors import shipped
 from rvfs.source.sim import NATURAL_RATE, Fault, Sim
 from rvfs.source.sim.faults import OCCASIONS
 
-from .naive_monitors import (
-    MODELS,
-    NAIVE,
-    NaiveMonitor,
-    NaiveRule,
-    Report,
-    events,
-    naive,
-)
+from .naive_monitors import MODELS, NaiveMonitor, Report, events
+from .naive_rules import NAIVE, NaiveRule, naive
 from .simulation import MACHINES, VOCABULARY, machine, planted, read
 
 SHIPPED = [loaded.monitor for top in shipped() for loaded in top if not loaded.monitor.is_container]
