@@ -10,6 +10,7 @@ from bench.table import show
 #: Module → title. A section that cannot be measured on this machine says so in its rows.
 SECTIONS = {
     "stepping": "Stepping and judging",
+    "inside": "Looking inside",
     "replay": "Reading recordings",
     "parquet": "Parquet",
     "check": "Checking several recordings",

@@ -11,7 +11,9 @@ import trio.testing
 
 from rvfs.errors import Halted, TraceError
 from rvfs.event import Batch, Verdict, batch_of
-from rvfs.monitor import Scope
+from rvfs.model.automaton import automaton
+from rvfs.model.timing import Condition, Constraint, Timing, Value
+from rvfs.monitor import Binding, Entry, Monitor, Scope
 from rvfs.pump import QUEUE, Pump
 from rvfs.reactors.panic import Panic
 from rvfs.source import Wanted
@@ -22,11 +24,11 @@ from .registry.fakes import WAKEUP, Collect, Machine, monitor
 class Plant(Machine):
     """One per-task monitor, on; a pump over it."""
 
-    def __init__(self, reactor: object = None) -> None:
+    def __init__(self, reactor: object = None, one: Monitor | None = None) -> None:
         super().__init__()
         self.pump = Pump(self.engine, self.registry, self.trace)
         self.number = self.vocabulary.number(WAKEUP)
-        self.monitor = self.registry.register_monitor(monitor("m", Scope.TASK))
+        self.monitor = self.registry.register_monitor(one or monitor("m", Scope.TASK))
         self.registry.enable(self.monitor)
         if reactor is not None:
             self.registry.register_reactor(reactor)  # type: ignore[arg-type]
@@ -86,6 +88,54 @@ async def test_a_drain_takes_what_a_source_has_now_and_does_not_wait(
     assert (source.subscribed, source.waited) == ([plant.registry.wanted()], 0)
     assert caplog.messages == ["the source lost 3 events on CPU 1 (3 so far)"]
     caplog.clear()
+
+
+#: A task must not be woken and then left alone for more than 10 ns.
+PATIENCE = Timing(
+    ("clk",), (), {"on": (Condition("clk", "<", Value(10)),)},
+    {("off", "on"): Constraint(None, ("clk",))},
+)  # fmt: skip
+IMPATIENT = Monitor(
+    "m", "any", Scope.TASK, automaton("m", "off", [("off", "on", "on")], timing=PATIENCE),
+    (Binding(WAKEUP, "on", Entry.START_RUN, "pid"),),
+)  # fmt: skip
+
+
+async def test_a_timer_runs_out_when_the_clock_advances_and_no_event_comes() -> None:
+    reactor = Collect()
+    plant = Plant(reactor, IMPATIENT)
+    plant.pump.feed(plant.wakeups(5))
+    plant.pump.advance(11)
+    assert keys(reactor) == []
+    plant.registry.set_monitoring(on=False)
+    plant.pump.advance(12)
+    assert keys(reactor) == []
+    plant.registry.set_monitoring(on=True)
+    plant.pump.feed(plant.wakeups(6))
+    plant.pump.advance(12)
+    assert [v.message for v in reactor.seen] == [
+        "rv: monitor m does not allow event none on state on with env clk=10\n"
+    ]
+
+
+async def test_without_a_source_the_machine_s_clock_lets_timers_run_out(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    reactor = Collect()
+    plant = Plant(reactor, IMPATIENT)
+    plant.pump.feed(plant.wakeups(5))
+    with trio.move_on_after(1):
+        await plant.pump.keep_time()
+    assert keys(reactor) == [5]
+
+
+async def test_the_source_s_clock_goes_on_where_it_says_so() -> None:
+    reactor = Collect()
+    plant = Plant(reactor, IMPATIENT)
+    none = batch_of([])
+    quiet = Batch(none.tp, none.time, none.cpu, none.pid, now=1000)
+    await plant.pump.run(Script(plant.wakeups(5), quiet))
+    assert (keys(reactor), plant.pump.now()) == ([5], 1000)
 
 
 async def test_a_violation_reaches_the_reactor_with_the_kernel_s_text() -> None:

@@ -16,6 +16,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: What differs from run to run: a task's name and number, times, and the date of a message.
 DIFFERS = (
     (re.compile(r"^\s*\S+-\d+\s+\[\d+\]", re.MULTILINE), "TASK [CPU]"),
+    (re.compile(r"^( *)\d+\.\d{6} \[000\]", re.MULTILINE), r"\1TIME [000]"),
     (re.compile(r"error_wwnr: \d+:"), "error_wwnr: PID:"),
     (re.compile(r"^\[ *\d+\.\d+\]", re.MULTILINE), "[TIME]"),
     (re.compile(r" +\d+\.\d{6}:"), " TIME:"),

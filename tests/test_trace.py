@@ -3,7 +3,10 @@
 import pytest
 
 from rvfs.event import Batch, Transition, Verdict, batch_of
-from rvfs.monitor import Scope
+from rvfs.model.automaton import Automaton, automaton
+from rvfs.model.ltl import parse_ltl
+from rvfs.model.timing import Timing
+from rvfs.monitor import Model, Monitor, Scope
 from rvfs.trace import Trace, event_tracepoints
 from rvfs.tracepoint import Vocabulary, catalogue
 
@@ -81,12 +84,67 @@ def test_steps_and_errors_stand_behind_the_event_that_caused_them(
     ]
 
 
-def test_per_cpu_monitors_have_no_id_and_containers_no_tracepoints() -> None:
+def test_what_time_forbade_stands_before_the_event_behind_it(vocabulary: Vocabulary) -> None:
+    trace = Trace(vocabulary)
+    for tracepoint in event_tracepoints(of_kind("timed", hybrid())):
+        vocabulary.add(tracepoint)
+    switch_on(trace, vocabulary, "sched:sched_waking", "rv:error_env_timed")
+    batch = waking(vocabulary, 5)
+    ran_out = int(batch.time[0]) - 1
+    late = Verdict("timed", ran_out, 0, 5, "bash", 9, "woken", "on", "none", 0, "clk=7")
+    after_all = Verdict("timed", ran_out, 0, 5, "bash", 9, "woken", "on", "none", 1, "clk=8")
+    refused = Verdict("timed", ran_out + 1, 0, 5, "bash", 9, "woken", "on", "off", 0, "clk=9")
+    trace.record(batch, [], [late, refused, after_all])
+    told = "error_env_timed: 9: event {} not expected in the state on with env clk={}"
+    assert [line.split(": ", 1)[1] for line in lines(trace)] == [
+        told.format("none", 7),
+        "sched_waking: comm=woken pid=9 prio=120 target_cpu=001",
+        told.format("off", 9),
+        told.format("none", 8),
+    ]
+
+
+def test_a_rule_tells_its_step_before_its_error(trace: Trace, vocabulary: Vocabulary) -> None:
+    rule = parse_ltl("RULE = always (A imply B)\n", file="ruled.ltl").model
+    for tracepoint in event_tracepoints(of_kind("ruled", rule)):
+        vocabulary.add(tracepoint)
+    switch_on(trace, vocabulary, "rv:event_ruled", "rv:error_ruled")
+    step = Transition("ruled", 0, 0, 5, "bash", 9, "0,2-3", "a,b", "", False, 0, "woken")
+    error = Verdict("ruled", 0, 0, 5, "bash", 9, "woken", "0,2-3", "a,b", 0, rule=True)
+    trace.record(waking(vocabulary, 5), [step], [error])
+    assert [line.split(": ", 1)[1] for line in lines(trace)] == [
+        "event_ruled: woken[9]: (0,2-3) x (a,b) -> ()",
+        "error_ruled: woken[9]: violation detected",
+    ]
+
+
+def test_the_tracepoints_of_each_kind() -> None:
+    assert fields_of(of_kind("m", hybrid())) == {
+        "event_m": "id state event next_state final_state",
+        "error_m": "id state event",
+        "error_env_m": "id state event env",
+    }
+    assert fields_of(monitor("wip")) == {
+        "event_wip": "state event next_state final_state",
+        "error_wip": "state event",
+    }
     event, error = event_tracepoints(monitor("wip"))
     values = {"state": "a", "event": "e", "next_state": "b", "final_state": False}
     assert event.text(values) == "a x e -> b"
     assert error.text(values) == "event e not expected in the state a"
     assert event_tracepoints(container("sched")) == ()
+
+
+def hybrid() -> Automaton:
+    return automaton("m", "off", [("off", "on", "on")], timing=Timing(("clk",), (), {}, {}))
+
+
+def of_kind(name: str, model: Model) -> Monitor:
+    return Monitor(name, "any", Scope.TASK, model)
+
+
+def fields_of(one: Monitor) -> dict[str, str]:
+    return {t.name: " ".join(t.by_name) for t in event_tracepoints(one)}
 
 
 def test_the_size_is_the_length_of_the_text_at_every_moment(

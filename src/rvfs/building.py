@@ -95,6 +95,7 @@ class Builder:
                     "monitor %s was replaced: %d instances keep their state, %d begin anew",
                     registered.path, replaced.kept, replaced.anew,
                 )  # fmt: skip
+            change.set(registered, "inside", self._engine.inside(registered.name))
             change.then(_warn_missing, program)
         change.set(registered, "program", program)
 
@@ -128,6 +129,7 @@ class Builder:
                 undo.callback(self._engine.remove, registered.name)
                 for name, value in registered.changed_params():
                     self._engine.set_param(registered.name, name, value)
+                registered.inside = self._engine.inside(registered.name)
                 _warn_missing(registered.program)
             undo.pop_all()
         registered.enabled = True

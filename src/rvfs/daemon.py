@@ -32,6 +32,7 @@ from rvfs.machine import Machine, Settings
 from rvfs.pipe import TracePipe
 from rvfs.readers import device_of
 from rvfs.source import Source
+from rvfs.source.inject import Quiet
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,8 @@ class Server:
                 nursery.start_soon(self._machine.pump.serve_reactors)
                 nursery.start_soon(self._run_source)
                 nursery.start_soon(self._run, self._machine.watch)
+                if isinstance(self._machine.source, Quiet):
+                    nursery.start_soon(self._machine.pump.keep_time)
                 if self._settings.panic == "exit":
                     nursery.start_soon(self._stop_when_halted, stop)
                 nursery.start_soon(self._stop_on_signal, signals, stop)

@@ -5,6 +5,7 @@ kind       read                        write                          O_TRUNC
 =========  ==========================  =============================  ====================
 text       its text                    EINVAL                         nothing
 flag       ``0`` or ``1``, newline     a boolean                      nothing
+number     a number, newline           a number, decimal or 0x        nothing
 listing    one entry per line          EINVAL                         nothing
 command    one entry per line          one command, 33 bytes at most  as its maker says
 inject     EPERM                       ``field=value field="text"``   nothing
@@ -187,6 +188,17 @@ def flag(
     return File(path=path, mode=READ_WRITE, read=show, write=put, owner=owner)
 
 
+def number(
+    path: str, read: Callable[[], int], write: Callable[[int], None], *, owner: Owner = PERMANENT
+) -> File:
+    """A parameter."""
+
+    def put(data: bytes) -> None:
+        write(parse_number(data))
+
+    return File(path=path, mode=READ_WRITE, read=lambda: b"%d\n" % read(), write=put, owner=owner)
+
+
 def listing(path: str, read: Callable[[], Iterable[str]], *, owner: Owner = PERMANENT) -> File:
     """A list that cannot be written."""
     return text(path, lambda: _lines(read()), owner=owner)
@@ -243,6 +255,26 @@ def parse_bool(data: bytes) -> bool:
     if word[:1] in (b"n", b"f", b"0") or word == b"of":
         return False
     raise InvalidInput(f"{_shown(data)} is no boolean (1, 0, y, n, t, f, on, off)")
+
+
+def parse_number(data: bytes) -> int:
+    """A number of 64 bits alone, as :func:`_to_int` reads it. Raises :class:`InvalidInput`."""
+    try:
+        value = _to_int(data.split(b"\0")[0].strip(_SPACE).decode())
+    except ValueError:
+        raise InvalidInput(f"{_shown(data)} is no number") from None
+    if not -(1 << 63) <= value < 1 << 64:
+        raise InvalidInput(f"{_shown(data)} does not fit in 64 bits")
+    return value
+
+
+def _to_int(written: str) -> int:
+    """As kstrtoll() with base 0 reads it: decimal, ``0x``, or octal after ``0``."""
+    if not written.isascii() or "_" in written:
+        raise ValueError(written)
+    digits = written.lstrip("+-").lower()
+    base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
+    return int(written, base)
 
 
 def parse_command(data: bytes) -> str:
@@ -334,10 +366,8 @@ def _number(name: str, match: re.Match[bytes], allowed: range) -> int:
     if match["number"] is None:
         raise InvalidInput(f"field {name} is a number, not a string")
     written = match["number"].decode()
-    digits = written.removeprefix("-").lower()
-    base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
     try:
-        value = int(written, base)
+        value = _to_int(written)
     except ValueError:
         raise InvalidInput(f"field {name}: {written!r} is no number") from None
     if value not in allowed:

@@ -7,7 +7,19 @@ are those of :data:`rvfs.registry.FILES`, which children of a container cannot h
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rvfs.files import Directory, File, Listing, Node, command, document, flag, text
+from rvfs.files import (
+    Directory,
+    File,
+    Listing,
+    Node,
+    command,
+    document,
+    flag,
+    listing,
+    number,
+    text,
+)
+from rvfs.inside_files import SHOWN
 from rvfs.model.canonical import canonical
 from rvfs.registered import Registered
 from rvfs.registry import Registry
@@ -62,9 +74,32 @@ def _error(kit: Kit, one: Registered, path: str) -> File:
     return text(path, lambda: one.error.encode(), owner=one)
 
 
+def _params(kit: Kit, one: Registered, path: str) -> Directory:
+    """A file for each parameter, with its value in decimal."""
+
+    def parameter(name: str) -> File:
+        return number(
+            f"{path}/{name}", lambda: one.params.get(name, 0),
+            lambda value: kit.registry.set_param(one, name, value), owner=one,
+        )  # fmt: skip
+
+    names = Listing(lambda: {name: name for name in one.params}, parameter)
+    return Directory(path=path, owner=one, children=names)
+
+
+def _shown(name: str) -> Callable[[Kit, Registered, str], Node]:
+    """One of the files that show the inside."""
+
+    def make(_: Kit, one: Registered, path: str) -> File:
+        return listing(path, lambda: SHOWN[name](one), owner=one)
+
+    return make
+
+
 MAKERS: Mapping[str, Callable[[Kit, Registered, str], Node]] = {
     "enable": _enable, "desc": _desc, "reactors": _reactors, "model": _model,
-    "bindings": _bindings, "error": _error,
+    "bindings": _bindings, "error": _error, "params": _params,
+    **{name: _shown(name) for name in SHOWN},
 }  # fmt: skip
 
 
@@ -87,8 +122,13 @@ def _folder(kit: Kit, one: Registered) -> Directory:
         lambda: {child.name: child for child in one.children}, lambda child: _folder(kit, child),
         files,
     )  # fmt: skip
+
+    def shown() -> Mapping[str, Node]:
+        """What walks the tree takes a folder in a monitor's for a child: so, none for nothing."""
+        return {name: node for name, node in children().items() if name != "params" or one.params}
+
     return Directory(
-        path=path, owner=one, children=children,
+        path=path, owner=one, children=shown,
         make=lambda name: kit.workshop.make(name, one.name),
         remove=lambda: kit.workshop.remove(one),
     )  # fmt: skip

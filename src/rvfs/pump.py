@@ -22,7 +22,7 @@ import trio
 
 from rvfs.engine import Engine
 from rvfs.errors import Halted, ReactorError, TraceError
-from rvfs.event import Batch, Transition, Verdict
+from rvfs.event import Batch, Transition, Verdict, batch_of
 from rvfs.reactors import Reactor, is_inline
 from rvfs.registered import Registered
 from rvfs.registry import Registry
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 #: Seconds that one batch should take.
 SHARE = 0.001
 SMALLEST, LARGEST = 64, 1 << 16
+#: Seconds between two looks at the clock where no source has one.
+TICK = 0.01
 #: Passes of the event loop between two batches: what one request of FUSE takes.
 PASSES = 4
 #: Verdicts that wait for slow reactors.
@@ -79,6 +81,9 @@ class Pump:
         if self._registry.monitoring_on:
             self._observe()
             verdicts = self._engine.step(batch, steps)
+        self._deliver(batch, steps, verdicts)
+
+    def _deliver(self, batch: Batch, steps: list[Transition], verdicts: list[Verdict]) -> None:
         try:
             if self._registry.reacting_on:
                 for verdict in verdicts:
@@ -86,6 +91,13 @@ class Pump:
         except Halted as error:
             self._halt(str(error))
         self._trace.record(batch, steps, verdicts)
+
+    def advance(self, now: int) -> None:
+        """It is ``now`` (ns), and no event has come: timers may run out."""
+        if self._registry.monitoring_on and self.halted is None:
+            verdicts = self._engine.advance(now)
+            if verdicts:
+                self._deliver(batch_of([]), [], verdicts)
 
     def _account(self, batch: Batch) -> None:
         self.events += len(batch)
@@ -175,13 +187,21 @@ class Pump:
                 self._say_end(source)
                 return
             self.feed(batch)
+            if batch.now is not None:
+                self._source_time = batch.now
             if len(batch):
-                self._source_time = int(batch.time[-1])
+                self._source_time = max(self._source_time, int(batch.time[-1]))
                 limit = _next_limit(limit, time.perf_counter() - began)
                 for _ in range(PASSES):
                     await trio.lowlevel.checkpoint()
             else:
                 await source.wait()
+
+    async def keep_time(self) -> None:
+        """Where there is no source, let timers run out by the machine's clock; never returns."""
+        while True:
+            await trio.sleep(TICK)
+            self.advance(time.monotonic_ns())
 
     def drain(self, source: Source) -> None:
         """Feed all that a source has now, without waiting; not more once verification halts."""

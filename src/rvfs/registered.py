@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from rvfs.bundle import quoted
+from rvfs.inside import Inside
 from rvfs.monitor import Model, Monitor
 from rvfs.monitors.texts import Texts
 from rvfs.program import Program
@@ -44,8 +45,9 @@ class Registered:
 
     ``children`` are in the order of their registration. ``removable`` are those that users
     have made. ``gone`` is set when the removal begins; from then on whoever still holds it
-    may only let go. ``params`` are its parameters as they are set, on or off. ``error`` is what
-    was wrong with the last text that was written for it, ``""`` if nothing was.
+    may only let go. ``params`` are its parameters as they are set, on or off. ``inside`` is what
+    can be seen of it since it was switched on last, None before. ``error`` is what was wrong with
+    the last text that was written for it, ``""`` if nothing was.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Registered:
         self.gone = False
         self.program: Program | None = None
         self.params: dict[str, int] = dict(form.monitor.params)
+        self.inside: Inside | None = None
         self.tracepoints: dict[str, Tracepoint] = {}
         self.error = ""
         self._holders = 0

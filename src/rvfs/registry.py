@@ -35,7 +35,10 @@ log = logging.getLogger(__name__)
 
 DEFAULT_TASK_SLOTS = 32
 #: The files of a monitor's folder (see ``monitor_files.py``); a child cannot have their names.
-FILES = ("enable", "desc", "reactors", "model", "bindings", "error")
+FILES = (
+    "enable", "desc", "reactors", "model", "bindings", "error", "params", "instances", "stats",
+    "coverage", "violations",
+)  # fmt: skip
 
 
 class Registry:

@@ -7,12 +7,13 @@ formatted. When the ring is full the oldest line goes; the header counts it, and
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rvfs.event import IDLE_PID, Batch, Transition, Verdict
+from rvfs.model.rule import Rule
 from rvfs.monitor import Monitor, Scope
 from rvfs.tracepoint import Tracepoint, Vocabulary
 
@@ -42,24 +43,41 @@ class _Line(NamedTuple):
     text: bytes
 
 
+_TEXT = "__data_loc char[] "
+#: What rv_trace.h declares: the fields and the text of each event of a monitor. An instance
+#: that is a task or an object has its ``id`` before.
+_STATE = [_TEXT + "state", _TEXT + "event"]
+_STEP = ([*_STATE, _TEXT + "next_state", "bool final_state"],
+         "{state} x {event} -> {next_state}{final_state:final}")  # fmt: skip
+_ERROR = (_STATE, "event {event} not expected in the state {state}")
+_ENV_ERROR = ([*_STATE, _TEXT + "env"], _ERROR[1] + " with env {env}")
+_TASK = [_TEXT + "comm", "pid_t pid"]
+_RULE_STEP = ([*_TASK, _TEXT + "states", _TEXT + "atoms", _TEXT + "next"],
+              "{comm}[{pid}]: ({states}) x ({atoms}) -> ({next})")  # fmt: skip
+_RULE_ERROR = (_TASK, "{comm}[{pid}]: violation detected")
+
+
 def event_tracepoints(monitor: Monitor) -> tuple[Tracepoint, ...]:
-    """``rv:event_NAME``, ``rv:error_NAME`` (kernel/trace/rv/rv_trace.h); none for a container."""
+    """``rv:event_NAME``, ``rv:error_NAME`` and, of a hybrid automaton, ``rv:error_env_NAME``
+    (kernel/trace/rv/rv_trace.h); none for a container."""
     if monitor.model is None:
         return ()
-    per_task = monitor.scope is Scope.TASK
-    key, prefix = (["int id"], "{id}: ") if per_task else ([], "")
-    state = ["__data_loc char[] state", "__data_loc char[] event"]
-    step = ["__data_loc char[] next_state", "bool final_state"]
-    return (
-        Tracepoint.declare(
-            "rv", f"event_{monitor.name}", key + state + step,
-            prefix + "{state} x {event} -> {next_state}{final_state:final}",
-        ),
-        Tracepoint.declare(
-            "rv", f"error_{monitor.name}", key + state,
-            prefix + "event {event} not expected in the state {state}",
-        ),
-    )  # fmt: skip
+    if isinstance(monitor.model, Rule):
+        return _declare(monitor, [], "", {"event": _RULE_STEP, "error": _RULE_ERROR})
+    kinds = {"event": _STEP, "error": _ERROR}
+    if monitor.model.timing is not None:
+        kinds["error_env"] = _ENV_ERROR
+    keyed = monitor.scope in (Scope.TASK, Scope.OBJECT)
+    return _declare(monitor, *((["int id"], "{id}: ") if keyed else ([], "")), kinds)
+
+
+def _declare(
+    monitor: Monitor, key: list[str], prefix: str, kinds: Mapping[str, tuple[list[str], str]]
+) -> tuple[Tracepoint, ...]:
+    return tuple(
+        Tracepoint.declare("rv", f"{kind}_{monitor.name}", key + fields, prefix + text)
+        for kind, (fields, text) in kinds.items()
+    )
 
 
 class Trace:
@@ -98,14 +116,17 @@ class Trace:
     # -- writing ---------------------------------------------------------------------------
 
     def record(
-        self, batch: Batch, steps: Iterable[Transition], verdicts: Iterable[Verdict]
+        self, batch: Batch, steps: Iterable[Transition], verdicts: Sequence[Verdict]
     ) -> None:
         """Add the events of a batch that are switched on, and what the monitors made of them."""
         for cpu, count in batch.lost.items():
             self._missed[cpu] += count
         if not self.enabled:
             return
-        lines = [*self._source_lines(batch), *self._step_lines(steps), *self._error_lines(verdicts)]
+        lines = [
+            *self._timer_lines(batch, verdicts), *self._source_lines(batch),
+            *self._step_lines(steps), *self._error_lines(batch, verdicts),
+        ]  # fmt: skip
         lines.sort(key=lambda line: line[0])
         self._append(line for _, line in lines)
 
@@ -125,17 +146,35 @@ class Trace:
 
     def _step_lines(self, steps: Iterable[Transition]) -> Iterator[tuple[int, _Line]]:
         for step in steps:
+            pid = step.pid if step.key is None else step.key
             yield step.position, self._rv_line(f"event_{step.monitor}", step, {
                 "id": step.key, "state": step.state, "event": step.event,
                 "next_state": step.next_state, "final_state": step.final,
+                "comm": step.comm, "pid": pid, "states": step.state, "atoms": step.event,
+                "next": step.next_state,
             })  # fmt: skip
 
-    def _error_lines(self, verdicts: Iterable[Verdict]) -> Iterator[tuple[int, _Line]]:
+    def _timer_lines(
+        self, batch: Batch, verdicts: Sequence[Verdict]
+    ) -> Iterator[tuple[int, _Line]]:
+        """What time alone forbade stands before the event behind it."""
+        yield from self._verdict_lines(v for v in verdicts if _is_before(v, batch))
+
+    def _error_lines(
+        self, batch: Batch, verdicts: Sequence[Verdict]
+    ) -> Iterator[tuple[int, _Line]]:
+        yield from self._verdict_lines(v for v in verdicts if not _is_before(v, batch))
+
+    def _verdict_lines(self, verdicts: Iterable[Verdict]) -> Iterator[tuple[int, _Line]]:
         for verdict in verdicts:
-            name = f"error_{verdict.monitor}"
+            kind = "error" if verdict.env is None else "error_env"
+            name = f"{kind}_{verdict.monitor}"
             if self.is_enabled(f"rv:{name}"):
-                values = {"id": verdict.key, "state": verdict.state, "event": verdict.event}
-                yield verdict.position, self._rv_line(name, verdict, values)
+                yield verdict.position, self._rv_line(name, verdict, {
+                    "id": verdict.key, "state": verdict.state, "event": verdict.event,
+                    "env": verdict.env, "comm": verdict.comm,
+                    "pid": verdict.pid if verdict.key is None else verdict.key,
+                })  # fmt: skip
 
     def _rv_line(self, name: str, at: Transition | Verdict, values: Mapping[str, object]) -> _Line:
         tracepoint = self._vocabulary[self._vocabulary.number(f"rv:{name}")]
@@ -225,3 +264,10 @@ class Trace:
         """Call back each time lines were added; returns what ends that."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
+
+
+def _is_before(verdict: Verdict, batch: Batch) -> bool:
+    """Whether time alone forbade it, before the event at its position came."""
+    if verdict.env is None or verdict.event != "none":
+        return False
+    return verdict.position >= len(batch) or verdict.time < int(batch.time[verdict.position])

@@ -13,97 +13,13 @@ from rvfs._stepper import Twin
 from rvfs.engine import Engine
 from rvfs.errors import InvalidInput, UnknownName
 from rvfs.event import Batch, Transition, Verdict, batch_of
-from rvfs.model.automaton import Automaton, automaton
+from rvfs.model.automaton import automaton
 from rvfs.model.filter import parse_filter
 from rvfs.monitor import Binding, Entry, Monitor, Scope
 from rvfs.program import MAX_PID, compile_monitor
-from rvfs.tracepoint import Tracepoint, Vocabulary, catalogue
 
-from .naive import CONDITIONS, Event, Naive
-
-VOCABULARY = Vocabulary()
-for _tracepoint in catalogue():
-    VOCABULARY.add(_tracepoint)
-
-SWITCH, WAKEUP = "sched:sched_switch", "sched:sched_wakeup"
-FORK, EXIT, IRQ = "sched:sched_process_fork", "sched:sched_process_exit", "irq:irq_handler_entry"
-RESCHED = "sched:sched_set_need_resched_tp"
-
-#: tracepoint → (fields that name a task, fields that name a CPU)
-KEYS = {
-    SWITCH: (["prev_pid", "next_pid"], []),
-    WAKEUP: (["pid"], ["target_cpu"]),
-    FORK: (["parent_pid", "child_pid"], []),
-    EXIT: (["pid"], []),
-    IRQ: ([], []),
-    RESCHED: (["pid"], ["cpu"]),
-}
-
-
-# -- what hypothesis draws -------------------------------------------------------------------
-
-
-@st.composite
-def automata(draw: st.DrawFn) -> Automaton:
-    states = "abcd"[: draw(st.integers(1, 4))]
-    events = "xyz"[: draw(st.integers(1, 3))]
-    edges = [
-        (state, event, target)
-        for state, event in itertools.product(states, events)
-        if (target := draw(st.sampled_from([*states, None]))) is not None
-    ] or [("a", "x", "a")]
-    return automaton("m", "a", edges, states=states)
-
-
-@st.composite
-def monitors(draw: st.DrawFn) -> Monitor:
-    model = draw(automata())
-    scope = draw(st.sampled_from([Scope.GLOBAL, Scope.CPU, Scope.TASK]))
-    return Monitor(
-        "m", "any", scope, model, tuple(draw(st.lists(bindings(model, scope), max_size=6)))
-    )
-
-
-@st.composite
-def bindings(draw: st.DrawFn, model: Automaton, scope: Scope) -> Binding:
-    tracepoint = draw(st.sampled_from(list(KEYS)))
-    tasks, cpus = KEYS[tracepoint]
-    fields = VOCABULARY[VOCABULARY.number(tracepoint)].by_name
-    conditions = [c for c in CONDITIONS if parse_filter(c).fields <= fields.keys()]
-    when = draw(st.sampled_from([None, *conditions]))
-    return Binding(
-        tracepoint,
-        draw(st.sampled_from(model.events)),
-        draw(st.sampled_from([Entry.HANDLE, Entry.START, Entry.START_RUN])),
-        draw(st.sampled_from([None, *tasks])) if scope is Scope.TASK else None,
-        draw(st.sampled_from([None, *cpus])),
-        None if when is None else parse_filter(when),
-    )
-
-
-pids = st.integers(0, 3)
-cpus = st.integers(0, 2)
-comms = st.sampled_from([b"rt1", b"rtk", b"sh"])
-FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "prev_state": st.sampled_from([0, 1, 2, 0x20, 0x100, 0x101]),
-    "prio": st.sampled_from([50, 120]),
-    "next_prio": st.sampled_from([50, 120]),
-    "cpu": cpus,
-    "target_cpu": cpus,
-}
-
-
-def values_of(tracepoint: Tracepoint) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {f.name: FIELDS.get(f.name, comms if f.is_string else pids) for f in tracepoint.fields}
-    )
-
-
-@st.composite
-def events(draw: st.DrawFn) -> Event:
-    name = draw(st.sampled_from(list(KEYS)))
-    return name, 0, draw(cpus), draw(pids), draw(values_of(VOCABULARY[VOCABULARY.number(name)]))
-
+from .drawn import EXIT, FORK, IRQ, MODELS, RESCHED, SWITCH, VOCABULARY, WAKEUP, monitors, streams
+from .naive import Event, Naive
 
 # -- the verbs ---------------------------------------------------------------------------------
 
@@ -115,7 +31,7 @@ def to_batch(found: list[Event]) -> Batch:
 
 
 def naive_key(key: Any, scope: Scope) -> Any:
-    if scope is not Scope.TASK:
+    if scope not in (Scope.TASK, Scope.OBJECT):
         return None
     return 0 if isinstance(key, tuple) else key
 
@@ -131,7 +47,7 @@ def run(
     for start, stop in itertools.pairwise([0, *sorted(cuts), len(found)]):
         seen: list[Transition] = []
         verdicts += [
-            (start + verdict.position, verdict.key, verdict.state, verdict.event)
+            (start + verdict.position, verdict.key, verdict.state, verdict.event, verdict.env)
             for verdict in engine.step(to_batch(found)[start:stop], seen)
         ]
         transitions += [(s.key, s.state, s.event, s.next_state, s.final) for s in seen]
@@ -141,9 +57,9 @@ def run(
 def run_naive(monitor: Monitor, found: list[Event]) -> tuple[list[Any], list[Any]]:
     naive = Naive(monitor)
     verdicts = [
-        (position, naive_key(key, monitor.scope), state, event)
+        (position, naive_key(key, monitor.scope), state, event, env)
         for position, one in enumerate(found)
-        for key, state, event in naive.step(one)
+        for key, state, event, env in naive.step(one)
     ]
     return verdicts, [(naive_key(k, monitor.scope), *rest) for k, *rest in naive.transitions]
 
@@ -152,12 +68,13 @@ def run_naive(monitor: Monitor, found: list[Event]) -> tuple[list[Any], list[Any
 
 
 @pytest.mark.parametrize("interpreted", [False, True], ids=["chosen", "interpreted"])
+@pytest.mark.parametrize("models", MODELS)
 @given(data=st.data())
 def test_any_monitor_judges_any_events_as_the_naive_model_does(
-    interpreted: bool, data: st.DataObject
+    models: str, interpreted: bool, data: st.DataObject
 ) -> None:
-    monitor = data.draw(monitors())
-    found = data.draw(st.lists(events(), max_size=25))
+    monitor = data.draw(monitors(models))
+    found = data.draw(streams())
     cuts = data.draw(st.lists(st.integers(0, len(found)), max_size=3))
     twin = _stepper.load(compiled=False) if interpreted else _stepper.chosen
     assert run(monitor, found, cuts, twin) == run_naive(monitor, found)

@@ -36,6 +36,12 @@ class Deadly:
     def file(self) -> str:
         return self.unit.file
 
+    part, parts = 0, 1
+
+    @property
+    def own(self) -> tuple[Monitor, ...]:
+        return self.monitors
+
     @property
     def path(self) -> str:
         return self.unit.path

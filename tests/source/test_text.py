@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from rvfs.codec import task_state_text
 from rvfs.errors import TraceError
-from rvfs.source.ftrace_text import BLOCK
 from rvfs.source.replay import Replay
+from rvfs.source.text_lines import BLOCK
 from rvfs.tracepoint import Tracepoint
 from tests.source.reading import (
     Seen,

@@ -71,7 +71,10 @@ def test_the_root_is_that_of_the_kernel_and_the_trace(rv: Served) -> None:
         "log", "monitoring_on", "monitors", "reacting_on", "trace", "trace_pipe",
     ]  # fmt: skip
     assert rv.ls("monitors") == ["sched", "wip"]
-    assert rv.ls("monitors/wip") == ["bindings", "desc", "enable", "error", "model", "reactors"]
+    assert rv.ls("monitors/wip") == [
+        "bindings", "coverage", "desc", "enable", "error", "instances", "model", "reactors",
+        "stats", "violations",
+    ]  # fmt: skip
     assert set(rv.ls("monitors/sched")) - set(rv.ls("monitors/wip")) == {"sco", "snroc"}
 
 

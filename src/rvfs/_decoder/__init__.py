@@ -4,6 +4,7 @@ Each is one file, compiled (types in the ``.pxd`` beside it); with ``RVFS_PURE=1
 environment the same file is interpreted instead: slower, and the same to the letter.
 
     _pages   pages of the ring buffer, of all CPUs, merged by time
+    _lines   lines of ftrace text: their heads, and the fields in the text behind
 """
 
 import importlib
@@ -37,8 +38,9 @@ def _compiled(name: str) -> ModuleType:
 
 
 #: The interpreted twins: also where the constants are, which the compiled ones keep to themselves.
-pages = _interpreted("_pages")
+pages, lines = _interpreted("_pages"), _interpreted("_lines")
 
 Merge = pages.Merge if PURE else _compiled("_pages").Merge
+Lines = lines.Lines if PURE else _compiled("_lines").Lines
 
-__all__ = ["PURE", "Merge", "pages"]
+__all__ = ["PURE", "Lines", "Merge", "lines", "pages"]

@@ -1,4 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# mypy: ignore-errors
 """Decodes pages of the kernel's ring buffer: the events of all CPUs in time order, as columns.
 
 This file is plain Python and its own twin: ``_pages.pxd`` gives the types with which Cython
@@ -87,7 +88,7 @@ class Merge:
     dtypes: data uint8, fours uint32, eights uint64, slots int32, everything else int64.
     """
 
-    def __init__(  # type: ignore[no-untyped-def]
+    def __init__(
         self, data, fours, eights, swift, lanes, heap, slots, unknown,
         page_size, long_size, big, type_at,
     ):  # fmt: skip
@@ -97,7 +98,7 @@ class Merge:
         self.quick = swift and not big
         self.taken = self.count = self.lane = self.lost = self.reached = 0
 
-    def want(self, numbers, needed, pid_at, columns, rows, records, lengths, found):  # type: ignore[no-untyped-def]
+    def want(self, numbers, needed, pid_at, columns, rows, records, lengths, found):
         """Deliver these tracepoints and fields.
 
         By slot: ``numbers`` for the column of tracepoints, ``needed`` bytes of a record,
@@ -112,7 +113,7 @@ class Merge:
             if pid_at[slot] < 0:
                 self.plain = False
 
-    def begin(self, tps, times, cpus, pids, out):  # type: ignore[no-untyped-def]
+    def begin(self, tps, times, cpus, pids, out):
         """Where the next events go: columns with one entry per event, and those of fields.
 
         ``out`` is uint64: numbers in two's complement, text in words, its first byte the lowest.
@@ -122,17 +123,17 @@ class Merge:
         for slot in range(self.rows.shape[0]):
             self.rows[slot] = 0
 
-    def settle(self):  # type: ignore[no-untyped-def]
+    def settle(self):
         """Find the pending event of every lane that has none, as far as its bytes go."""
         for i in range(self.heap.shape[0]):
             if self.lanes[i * LANE + RECORD] == 0 and self.lanes[i * LANE + FAULT] == FINE:
                 self.advance(i)
 
-    def first(self):  # type: ignore[no-untyped-def]
+    def first(self):
         """The lane whose event is the next one; -1 where none is pending."""
         return self.heap[0] if self.order() else -1
 
-    def take(self, limit, until):  # type: ignore[no-untyped-def]
+    def take(self, limit, until):
         """Go on to ``limit`` events since :meth:`begin`, none later than ``until``; why it ended.
 
         Afterwards ``taken`` are the events, ``count`` those that were wanted, ``reached`` the
@@ -147,7 +148,7 @@ class Merge:
 
     # -- merging -------------------------------------------------------------------------------
 
-    def find(self, limit, until):  # type: ignore[no-untyped-def]
+    def find(self, limit, until):
         """The heads of the next events, and where their records are; why it ended.
 
         One lane goes on for as long as its events come before that of the runner-up.
@@ -224,12 +225,12 @@ class Merge:
         self.taken, self.count, self.reached = taken, count, reached
         return HUNGRY if why == TURN else why
 
-    def before(self, a, b):  # type: ignore[no-untyped-def]
+    def before(self, a, b):
         """Whether the pending event of lane ``a`` comes before that of ``b``."""
         first, second = self.lanes[a * LANE + KEY], self.lanes[b * LANE + KEY]
         return first < second or (first == second and a < b)
 
-    def order(self):  # type: ignore[no-untyped-def]
+    def order(self):
         """Make a heap of the lanes with a pending event; how many they are."""
         size = 0
         for i in range(self.heap.shape[0]):
@@ -240,7 +241,7 @@ class Merge:
             self.sift(at, size)
         return size
 
-    def sift(self, at, size):  # type: ignore[no-untyped-def]
+    def sift(self, at, size):
         """Let the lane at this place of the heap sink to where it belongs."""
         lane = self.heap[at]
         while True:
@@ -255,7 +256,7 @@ class Merge:
             at = child
         self.heap[at] = lane
 
-    def runner_up(self, size):  # type: ignore[no-untyped-def]
+    def runner_up(self, size):
         """The lane that comes after the first one; -1 where there is no other."""
         if size < 2:
             return -1
@@ -265,7 +266,7 @@ class Merge:
 
     # -- pages ---------------------------------------------------------------------------------
 
-    def advance(self, i):  # type: ignore[no-untyped-def]
+    def advance(self, i):
         """Make the lane's next event the pending one; none where its bytes end, or at a fault."""
         lanes, lane = self.lanes, i * LANE
         at, end, time = lanes[lane + AT], lanes[lane + END], lanes[lane + TIME]
@@ -322,7 +323,7 @@ class Merge:
         if time > lanes[lane + KEY]:
             lanes[lane + KEY] = time
 
-    def open_page(self, lane):  # type: ignore[no-untyped-def]
+    def open_page(self, lane):
         """Go to the lane's next page; False for one that is damaged."""
         lanes = self.lanes
         page = lanes[lane + NEXT]
@@ -347,7 +348,7 @@ class Merge:
         lanes[lane + NEXT], lanes[lane + TIME] = page + self.page_size, time
         return True
 
-    def fail(self, lane, fault, at, value):  # type: ignore[no-untyped-def]
+    def fail(self, lane, fault, at, value):
         """The lane ends here; False."""
         self.lanes[lane + FAULT], self.lanes[lane + FAULT_AT] = fault, at
         self.lanes[lane + FAULT_VALUE] = value
@@ -355,7 +356,7 @@ class Merge:
 
     # -- fields --------------------------------------------------------------------------------
 
-    def gather(self):  # type: ignore[no-untyped-def]
+    def gather(self):
         """The fields of the records found, behind those that were gathered before."""
         for column in range(self.columns.shape[0]):
             slot = self.columns[column, SLOT]
@@ -371,7 +372,7 @@ class Merge:
             self.rows[slot] += self.found[slot]
             self.found[slot] = 0
 
-    def gather_numbers(self, column, slot):  # type: ignore[no-untyped-def]
+    def gather_numbers(self, column, slot):
         fours, out, records, first = self.fours, self.out, self.records, slot * CHUNK
         offset, size = self.columns[column, OFFSET], self.columns[column, SIZE]
         place = self.columns[column, BASE] + self.rows[slot]
@@ -383,7 +384,7 @@ class Merge:
             value = fours[at] if quick else self.number(at, size)
             out[place + k] = ((value ^ sign) - sign) & every
 
-    def gather_text(self, column, slot):  # type: ignore[no-untyped-def]
+    def gather_text(self, column, slot):
         """Up to the first NUL; what is behind it is 0."""
         out, records, first = self.out, self.records, slot * CHUNK
         offset, size = self.columns[column, OFFSET], self.columns[column, SIZE]
@@ -404,7 +405,7 @@ class Merge:
                 if nul:
                     keep = 0
 
-    def gather_places(self, column, slot):  # type: ignore[no-untyped-def]
+    def gather_places(self, column, slot):
         """Where a dynamic text lies, and how long it is: nothing of it outside its record."""
         offset, first = self.columns[column, OFFSET], slot * CHUNK
         place = self.columns[column, BASE] + 2 * self.rows[slot]
@@ -419,7 +420,7 @@ class Merge:
 
     # -- bytes ---------------------------------------------------------------------------------
 
-    def number(self, at, size):  # type: ignore[no-untyped-def]
+    def number(self, at, size):
         """The unsigned number of 1, 2, 4 or 8 bytes there."""
         if self.big:
             value = 0
@@ -435,14 +436,14 @@ class Merge:
             value |= self.data[at + 1] << 8
         return value
 
-    def four(self, at):  # type: ignore[no-untyped-def]
+    def four(self, at):
         """4 bytes, the first one the lowest."""
         if self.swift:
             return self.fours[at]
         a, b, c, d = self.data[at], self.data[at + 1], self.data[at + 2], self.data[at + 3]
         return a | b << 8 | c << 16 | d << 24
 
-    def eight(self, at):  # type: ignore[no-untyped-def]
+    def eight(self, at):
         """8 bytes, the first one the lowest."""
         if self.swift:
             return self.eights[at]

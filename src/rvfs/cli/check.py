@@ -184,19 +184,23 @@ def _judged(
 ) -> "Iterator[Results]":
     """What judging each recording yields, in their order, whoever does it."""
     from rvfs.judging.executors import in_this_process, jobs_of
+    from rvfs.judging.parts import joined, split
     from rvfs.judging.unit import Unit
 
     units = [Unit.of(file, monitors) for file in files]
-    args.jobs = min(args.jobs or len(os.sched_getaffinity(0)), len(units))
+    args.jobs = args.jobs or len(os.sched_getaffinity(0))
+    if args.executor == "processes":
+        units = [part for unit in units for part in split(unit, args.jobs // len(units))]
+        args.jobs = min(args.jobs, len(units))
     if args.jobs < 2 and args.executor == "processes" and not args.results:
         yield in_this_process(units)
         return
     with _results_folder(args.results) as folder:
         jobs = jobs_of(units, folder)
-        if kept := sum(job.result.is_kept for job in jobs):
-            _say(f"rvfs check: {kept} of {len(jobs)} recordings were judged before ({folder})")
+        if kept := sum(job.result.is_kept for job in jobs if job.unit.part == 0):
+            _say(f"rvfs check: {kept} of {len(files)} recordings were judged before ({folder})")
         with closing(EXECUTORS[args.executor](jobs, args)) as results:
-            yield results
+            yield joined(units, results)
 
 
 def _in_processes(jobs: "Sequence[Job]", args: argparse.Namespace) -> "Results":
@@ -267,11 +271,11 @@ def _say(line: str) -> None:
 
 def _choose(names: Sequence[str], models: Sequence[Path], folder: Path | None) -> "list[Monitor]":
     """The monitors of these names and model files. Raises :class:`RvfsError`."""
-    from rvfs.monitors import available, load_model_file
+    from rvfs.monitors import load_model_file
 
     if not names and not models:
         raise InvalidInput("nothing to check with; name monitors (-m) or a model (--model)")
-    known = available(folder)
+    known = _known(names, folder)
     chosen = {m.name: m for name in names for m in _named(name, known)}
     for path in models:
         monitor = load_model_file(path)
@@ -279,6 +283,16 @@ def _choose(names: Sequence[str], models: Sequence[Path], folder: Path | None) -
             raise AlreadyRegistered(f"{path}: there is more than one monitor {monitor.name}")
         chosen[monitor.name] = monitor
     return list(chosen.values())
+
+
+def _known(names: Sequence[str], folder: Path | None) -> "Sequence[Loaded]":
+    """What the names may mean; of what is shipped no more is loaded than it takes."""
+    from rvfs.monitors import SHIPPED, available, plugins, shipped_folder
+
+    folders = {name.partition(":")[0] for name in names}
+    if folder is not None or not folders.issubset(SHIPPED):
+        return available(folder)
+    return (*map(shipped_folder, sorted(folders)), *plugins())
 
 
 def _named(name: str, known: "Iterable[Loaded]") -> "list[Monitor]":

@@ -120,7 +120,8 @@ def _work(unit: Unit, version: str) -> tuple[bool, bytes]:
     """On a worker: whether the result is one to keep, and the result."""
     if version != rvfs.__version__:
         raise RvfsError(f"{socket.gethostname()} has rvfs {rvfs.__version__}, not {version}")
-    with TemporaryDirectory(prefix="rvfs-check-") as folder:
+    scratch = distributed.get_worker().local_directory  # goes with the worker, however it ends
+    with TemporaryDirectory(prefix="rvfs-check-", dir=scratch) as folder:
         result = Result.of(unit, Path(folder))
         result.save(judge(unit))
         return result.pack()

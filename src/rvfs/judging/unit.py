@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import closing
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +28,25 @@ BATCH = 1 << 14
 class Unit:
     """The recording at ``path`` (absolute), to be judged by ``monitors``.
 
-    ``file`` is what the recording is called in all that is told of it.
+    ``file`` is what the recording is called in all that is told of it. Of several ``parts``,
+    ``part`` steps every so many-th of the monitors; the positions of its verdicts then count
+    from the first event of the recording.
     """
 
     file: str
     path: str
     monitors: tuple[Monitor, ...]
+    part: int = 0
+    parts: int = 1
 
     @classmethod
     def of(cls, file: str, monitors: Iterable[Monitor]) -> "Unit":
         return cls(file, str(Path(file).absolute()), tuple(monitors))
+
+    @property
+    def own(self) -> tuple[Monitor, ...]:
+        """The monitors that this part steps."""
+        return self.monitors[self.part :: self.parts]
 
     @property
     def size(self) -> int:
@@ -49,7 +58,10 @@ class Unit:
 
         A file is as it was while its size and its times of change are.
         """
-        work = [rvfs.__version__, self.file, self.path, _stamp(self.path), _plain(self.monitors)]
+        work = [
+            rvfs.__version__, self.file, self.path, _stamp(self.path), _plain(self.monitors),
+            self.part, self.parts,
+        ]  # fmt: skip
         return hashlib.sha256(json.dumps(work, default=repr).encode()).hexdigest()[:32]
 
 
@@ -101,18 +113,26 @@ def _judge(unit: Unit, report: Report) -> Iterator[Found]:
     vocabulary = Vocabulary()
     for tracepoint in catalogue():
         vocabulary.add(tracepoint)
-    report.violations.update({monitor.name: 0 for monitor in unit.monitors})
+    report.violations.update({monitor.name: 0 for monitor in unit.own})
     with closing(Replay(unit.path, vocabulary)) as source:
-        engine = Engine(vocabulary)
-        for monitor in unit.monitors:
-            engine.add(monitor)
-        source.subscribe(engine.wanted())
+        engine = _engine(unit.own, vocabulary)
+        source.subscribe(_engine(unit.monitors, vocabulary).wanted())
         while (batch := source.read(BATCH)) is not None:
             verdicts = engine.step(batch)
+            if unit.parts > 1:
+                before = report.events.total()
+                verdicts = [replace(one, position=before + one.position) for one in verdicts]
             _count(report, batch, verdicts, vocabulary)
             yield Found(verdicts, source.done)
     report.uncounted = source.uncounted
     report.warnings = [*source.notes, *_blind(unit.monitors, report.events, vocabulary)]
+
+
+def _engine(monitors: Iterable[Monitor], vocabulary: Vocabulary) -> Engine:
+    engine = Engine(vocabulary)
+    for monitor in monitors:
+        engine.add(monitor)
+    return engine
 
 
 def _count(

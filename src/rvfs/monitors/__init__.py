@@ -23,7 +23,7 @@ from rvfs.monitors.texts import LANGUAGES, Loaded, load_texts
 __all__ = [
     "LANGUAGES", "PLUGIN_GROUP", "SHIPPED", "Loaded", "available", "from_folder", "is_model",
     "load_file", "load_model", "load_model_file", "load_monitor", "load_texts", "plugins",
-    "shipped", "shipped_monitor",
+    "shipped", "shipped_folder", "shipped_monitor",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,13 @@ def _free(found: tuple[Loaded, ...], taken: set[str]) -> tuple[Loaded, ...]:
 @functools.cache
 def shipped() -> tuple[Loaded, ...]:
     """The monitors that come with rvfs, in the order of registration."""
-    root = resources.files("rvfs.monitors")
-    return tuple(load_monitor(root / name) for name in SHIPPED)
+    return tuple(map(shipped_folder, SHIPPED))
+
+
+@functools.cache
+def shipped_folder(name: str) -> Loaded:
+    """One of :data:`SHIPPED`, without the others."""
+    return load_monitor(resources.files("rvfs.monitors") / name)
 
 
 def plugins() -> tuple[Loaded, ...]:

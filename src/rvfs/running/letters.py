@@ -15,8 +15,9 @@ from rvfs.event import Batch
 #: Letters between the two passes, and those that stay.
 ROOM = 4096
 RING = 4 * ROOM
-#: Pieces that stay, and so batches.
-PIECES = 16
+#: Pieces that stay, and the events of their batches: small batches are remembered for long,
+#: large ones for little more than themselves.
+PIECES, EVENTS = 256, 1 << 17
 
 
 class Piece(NamedTuple):
@@ -44,7 +45,8 @@ class Letters:
         self.letters = np.zeros(RING, dtype=np.int16)
         self.instances = np.zeros(RING, dtype=np.int32)
         self.views = tuple(map(twin.view, (self.at, self.letters, self.instances)))
-        self._pieces: deque[Piece] = deque(maxlen=PIECES)
+        self._pieces: deque[Piece] = deque()
+        self._events = 0
         self._next = 0
 
     def make_room(self) -> int:
@@ -53,13 +55,26 @@ class Letters:
             self._next = 0
         start, end = self._next, self._next + ROOM
         while self._pieces and self._pieces[0].first < end and self._pieces[0].last > start:
-            self._pieces.popleft()
+            self._drop_oldest()
         return start
 
     def add(self, piece: Piece) -> Piece:
+        if not (self._pieces and self._pieces[-1].batch is piece.batch):
+            self._events += len(piece.batch)
         self._pieces.append(piece)
         self._next = piece.last
+        while len(self._pieces) > PIECES or self._is_full(piece.batch):
+            self._drop_oldest()
         return piece
+
+    def _is_full(self, latest: Batch) -> bool:
+        """More events than :data:`EVENTS`, not all of them of the latest batch."""
+        return self._events > EVENTS and self._pieces[0].batch is not latest
+
+    def _drop_oldest(self) -> None:
+        gone = self._pieces.popleft()
+        if not self._pieces or self._pieces[0].batch is not gone.batch:
+            self._events -= len(gone.batch)
 
     @property
     def end(self) -> int:

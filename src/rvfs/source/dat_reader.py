@@ -7,7 +7,8 @@ Events of one time come from the lower CPU first, as the kernel and trace-cmd pr
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as fresh
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ class _Wish:
     name: str
     field: Field
     kind: int
-    texts: list[bytes] = field(default_factory=list)
+    texts: list[bytes] = fresh(default_factory=list)
 
     @property
     def words(self) -> int:
@@ -130,7 +131,8 @@ class DatReader(Reader):
         if self._lanes.damage is not None:
             raise self._lanes.damage
         owed = self._finish()
-        return Batch(*heads[:, :0], lost=owed) if owed else None
+        tps, times, cpus, pids = heads[:, :0]
+        return Batch(tps, times, cpus, pids, lost=owed) if owed else None
 
     def _begin(self, limit: int) -> tuple[Ints, Words]:
         """Room for a batch of its own: the heads of its events, and the words of their fields."""
@@ -147,7 +149,8 @@ class DatReader(Reader):
     def _take(self, out: Words, until: int | None) -> int:
         """Fill the batch, as far as it goes at once; why it did not go further."""
         last = LAST if until is None else self._recording.ticks.last_before(until)
-        why, appetite = pages.HUNGRY, APPETITE
+        why: int = pages.HUNGRY
+        appetite = APPETITE
         while why == pages.HUNGRY and appetite > 0:
             appetite -= self._lanes.feed()
             if self._lanes.hungry:
@@ -178,7 +181,8 @@ class DatReader(Reader):
             words = out[base : base + wish.words * int(self._rows[wish.slot])]
             fields[wish.number][wish.name] = wish.column(words)
         times, comms = self._nanoseconds(times), self._recording.comms
-        return Batch(tps, times, cpus, pids, fields, comms, self._lanes.lost)
+        now = int(self._nanoseconds(_ints([merge.reached]))[0]) if merge.taken else None
+        return Batch(tps, times, cpus, pids, fields, comms, self._lanes.lost, now)
 
     def _finish(self) -> dict[int, int]:
         """Say what could not be read; events lost after the last one."""

@@ -10,18 +10,25 @@ The same event is written in three forms; the first that fits a line is taken:
 trace-cmd's own ``sched_switch`` loses something: it writes a task that was preempted as
 ``R``, and older releases have letters of their own: the idle state ``I`` is ``W``, and the
 two states of a dead task, ``X`` and ``Z``, are exchanged.
+
+The decoder reads what is written in the first two forms; their patterns have the last word, and
+read what it left.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
+from rvfs._decoder import Lines
 from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput
-from rvfs.event import Column
+from rvfs.event import Column, Ints
+from rvfs.source.text_forms import OLD_STATES, STATES, compile_forms
 from rvfs.tracepoint import Field, Tracepoint
 
 PLUGIN_TEMPLATES: Mapping[str, str] = {
@@ -35,7 +42,7 @@ PLUGIN_TEMPLATES: Mapping[str, str] = {
 }
 
 #: Task states as the older plug-in spells those that the kernel spells otherwise.
-_OLD_STATES = str.maketrans({"x": "P", "W": "I"})
+_OLD_STATES = str.maketrans(dict(OLD_STATES))
 
 #: Newer kernels add fields at the end of a text.
 _END = r"(?:,? [a-z_]\w*=.*)?\s{0,3}"
@@ -76,13 +83,76 @@ class BodyReader:
     def __init__(self, tracepoint: Tracepoint, wanted: Iterable[str]):
         wanted = frozenset(wanted)
         self._fields = [field for field in tracepoint.by_name.values() if field.name in wanted]
-        names = [field.name for field in self._fields]
+        self._patterns = PatternReader(tracepoint, self._fields)
+        self._forms = compile_forms(_templates(tracepoint, wanted), self._fields)
+        self._words = [_words(field) for field in self._fields]
+
+    def columns(self, data: bytes, places: Ints, ends: Ints) -> dict[str, Column]:
+        """The fields of the texts that lie there. Raises :class:`Unreadable`."""
+        if not self._fields:
+            return {}
+        count, bases = len(places), np.cumsum([0, *self._words]) * len(places)
+        own = [field.is_string and not field.dynamic for field in self._fields]
+        columns = np.array([bases[:-1], self._words, own], dtype=np.int64).T.reshape(-1)
+        out = np.empty(int(bases[-1]), dtype=np.uint64)
+        misses = np.empty(count, dtype=np.int64)
+        left = Lines(data).texts(
+            places.data, ends.data, self._forms.first.data, self._forms.steps.data,
+            self._forms.literals, STATES.data, columns.data,
+            np.empty(2 * len(self._fields), dtype=np.uint64).data,
+            np.empty(2 * self._forms.depth, dtype=np.int64).data, out.data, misses.data,
+        )  # fmt: skip
+        found = {
+            field.name: _from_words(field, data, out[base : base + words * count], words)
+            for field, base, words in zip(self._fields, bases.tolist(), self._words, strict=False)
+        }
+        return self._with_misses(found, data, places, ends, misses[:left]) if left else found
+
+    def _with_misses(
+        self, found: dict[str, Column], data: bytes, places: Ints, ends: Ints, misses: Ints
+    ) -> dict[str, Column]:
+        """With the rows that the patterns have to read."""
+        texts = [data[places[row] : ends[row]] for row in misses.tolist()]
+        try:
+            read = self._patterns.columns(texts)
+        except Unreadable as fault:
+            raise Unreadable(int(misses[fault.position])) from None
+        for name, column in read.items():
+            wider = np.promote_types(found[name].dtype, column.dtype)
+            found[name] = found[name].astype(wider, copy=False)
+            found[name][misses] = column
+        return found
+
+
+def _words(field: Field) -> int:
+    """The words of a row in the decoder's column: of a dynamic string its place and end."""
+    if field.dynamic:
+        return 2
+    return -(-field.size // 8) if field.is_string else 1
+
+
+def _from_words(field: Field, data: bytes, words: npt.NDArray[np.uint64], width: int) -> Column:
+    if field.dynamic:
+        found = np.empty(len(words) // 2, dtype=object)
+        found[:] = [data[at:end] for at, end in words.reshape(-1, 2).tolist()]
+        return found
+    if field.is_string:
+        if sys.byteorder == "big":
+            words = words.byteswap()
+        return words.view(f"S{8 * width}")
+    return words if field.size == 8 and not field.signed else words.view(np.int64)
+
+
+class PatternReader:
+    """Reads the fields as the forms' patterns say."""
+
+    def __init__(self, tracepoint: Tracepoint, fields: Sequence[Field]):
+        self._fields = fields
+        names = [field.name for field in fields]
         self._forms = list(_forms(tracepoint, names)) if names else []
 
     def columns(self, texts: Sequence[bytes]) -> dict[str, Column]:
         """The fields, one value per text. Raises :class:`Unreadable`."""
-        if not texts:
-            return {field.name: _column(field, []) for field in self._fields}
         for form in self._forms:
             if form.pattern.fullmatch(texts[0]) is None:
                 continue
@@ -92,7 +162,7 @@ class BodyReader:
                     return self._arrays(form.columns(matches))
                 except (InvalidInput, ValueError, OverflowError):
                     break
-        return self._one_by_one(texts) if self._fields else {}
+        return self._one_by_one(texts)
 
     def _one_by_one(self, texts: Sequence[bytes]) -> dict[str, Column]:
         """Where the texts are not all of one form, or one of them is damaged."""
@@ -122,15 +192,19 @@ def _column(field: Field, values: list[object]) -> Column:
     return np.array(values, dtype=np.uint64 if wide else np.int64)
 
 
-def _forms(tracepoint: Tracepoint, names: Sequence[str]) -> Iterator[_Form]:
+def _templates(tracepoint: Tracepoint, names: Collection[str]) -> Iterator[Tracepoint]:
+    """Its own template and that of trace-cmd's plug-in, if they have all these fields."""
     plugin = PLUGIN_TEMPLATES.get(tracepoint.full_name)
     candidates = [tracepoint]
     if plugin is not None:
         candidates.append(Tracepoint(tracepoint.system, tracepoint.name, tracepoint.fields, plugin))
-    for candidate in candidates:
-        slots = {name for name, _ in candidate.slots}
-        if set(names) <= slots:
-            yield _by_template(candidate, frozenset(names))
+    own = set(names) & tracepoint.by_name.keys()
+    yield from (each for each in candidates if own <= {name for name, _ in each.slots})
+
+
+def _forms(tracepoint: Tracepoint, names: Sequence[str]) -> Iterator[_Form]:
+    for template in _templates(tracepoint, names):
+        yield _by_template(template, frozenset(names))
     yield _by_name(tracepoint, names)
 
 
