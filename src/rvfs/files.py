@@ -297,6 +297,8 @@ _COMMON = {
     "common_flags": range(1 << 8),
     "common_preempt_count": range(1 << 8),
 }
+#: Of these, what a batch has for itself.
+_PLACE = "common_cpu", "common_pid"
 
 
 @dataclass
@@ -308,9 +310,9 @@ class Injected:
 
     def batch(self, number: int, time: int) -> Batch:
         """The event as a batch of one; ``time`` in ns."""
-        fields = {**self.values, **self.common}
-        event = number, time, fields.pop("common_cpu"), fields.pop("common_pid"), fields
-        return batch_of([event], dict(self._comms()))
+        head = {name: value for name, value in self.common.items() if name not in _PLACE}
+        cpu, pid = (self.common[name] for name in _PLACE)
+        return batch_of([(number, time, cpu, pid, {**self.values, **head})], dict(self._comms()))
 
     def _comms(self) -> Iterable[tuple[int, str]]:
         """The names of tasks, from fields in pairs: ``comm`` and ``pid``, ``prev_comm`` …"""

@@ -15,10 +15,8 @@ from .simulation import EVERYTHING, MACHINES, VOCABULARY, machine, read, text
 
 SWITCH = VOCABULARY.number("sched:sched_switch")
 WAKING = VOCABULARY.number("sched:sched_waking")
-WAKEUPS = [VOCABULARY.number(f"sched:sched_{name}") for name in ("wakeup", "wakeup_new")]
 FORK = VOCABULARY.number("sched:sched_process_fork")
 FREE = VOCABULARY.number("sched:sched_process_free")
-NEED_RESCHED = VOCABULARY.number("sched:sched_set_need_resched_tp")
 
 shapes = pytest.mark.parametrize("shape", MACHINES, ids=str)
 
