@@ -13,9 +13,10 @@ from bench.replay import as_text, recorded
 from bench.stepping import filled_vocabulary
 from bench.table import Goal, Row, best
 
+MONITORS = ("wip", "wwnr", "sched")
 #: Seconds of judging one recording that make what a process costs small beside them, and the
 #: bytes at which it is long enough all the same.
-BUSY, LARGE = 1.5, 256 << 20
+BUSY, LARGE = 4.0, 768 << 20
 
 
 def check(recordings: list[Path], jobs: int) -> float:
@@ -23,7 +24,7 @@ def check(recordings: list[Path], jobs: int) -> float:
 
     def run() -> None:
         told = subprocess.run(
-            [sys.executable, "-m", "rvfs", "check", *recordings, "-m", "wwnr", f"-j{jobs}"],
+            [sys.executable, "-m", "rvfs", "check", *recordings, "-m", *MONITORS, f"-j{jobs}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
         )  # fmt: skip
         if told.returncode > 1:

@@ -1,4 +1,4 @@
-"""Looking inside: events at full rate while somebody reads what monitors show, ten times a second."""
+"""Looking inside: full rate while somebody reads all that monitors show, ten times a second."""
 
 import time
 from collections.abc import Iterator, Sequence

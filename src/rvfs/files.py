@@ -327,7 +327,8 @@ def parse_event(data: bytes, tracepoint: Tracepoint) -> Injected:
 
     Numbers are decimal, hexadecimal (0x) or octal (0) and must fit the field; a string is cut
     to the length of its array. ``common_cpu`` and ``common_pid`` say where the event happens,
-    ``common_flags`` and ``common_preempt_count`` how (default 0). Raises :class:`InvalidInput`, :class:`UnknownName`.
+    ``common_flags`` and ``common_preempt_count`` how (default 0). Raises
+    :class:`InvalidInput`, :class:`UnknownName`.
     """
     if len(data) > MAX_INJECT:
         raise InvalidInput(f"an event has {MAX_INJECT} bytes at most, not {len(data)}")

@@ -126,7 +126,8 @@ class Shelf:
                 _write(self._change / f"new{number}", data)
             if had[path]:
                 _write(self._change / f"old{number}", (self._folder / path).read_bytes())
-        _write(self._change / _LIST, json.dumps(had).encode())
+        _write(self._change / "list", json.dumps(had).encode())
+        (self._change / "list").rename(self._change / _LIST)
         _sync(self._change)
         _sync(self._folder)
 

@@ -55,6 +55,8 @@ class Event:
     pid: int
     values: Mapping[str, object] = field(default_factory=dict)
     pad: int = 0
+    flags: int = 0
+    preempt_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ class Writer:
         parts = self.layout(event.kind)
         end = max((at + size for *_, at, size, _ in parts), default=8)
         data = bytearray(-(-end // 4) * 4)
-        data[:8] = self.pack(2, event.kind.number) + b"\0\0" + self.pack(4, event.pid, signed=True)
+        data[:4] = self.pack(2, event.kind.number) + bytes([event.flags, event.preempt_count])
+        data[4:8] = self.pack(4, event.pid, signed=True)
         for name, declaration, at, size, signed in parts:
             value = event.values.get(name, 0)
             if "_loc" in declaration:

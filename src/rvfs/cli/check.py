@@ -115,6 +115,8 @@ def _check_all(args: argparse.Namespace) -> int:
             "no recording is named; write it before -m, which takes all that follows"
         )
     _require_its_scheduler(args)
+    if args.jobs != 1 and args.executor == "processes":
+        _start_server()
     monitors = _choose(args.monitors, args.models, args.folder)
     files, style = list(_recordings(args.traces)), FORMATS[args.format]
     told_apart = len(args.traces) > 1 or files != args.traces
@@ -148,6 +150,12 @@ def _output(
         else:
             with part.open("w") as file:
                 yield Lines(style, told_apart=told_apart, file=file)
+
+
+def _start_server() -> None:
+    from rvfs.judging import server
+
+    server.start()
 
 
 def _require_its_scheduler(args: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ unit that was begun and has no result is judged again in a process of its own; o
 loses that too is given up.
 """
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -20,15 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TypeAlias
 
+from rvfs.judging import server
 from rvfs.judging.report import Judged, Step
 from rvfs.judging.result import Result
 from rvfs.judging.unit import Unit, judge
-
-#: What the server has loaded from which all workers are forked: it is loaded once.
-PRELOAD = ["__main__", "rvfs.judging.executors"]
 
 Results: TypeAlias = Generator[Iterator[Step], None, None]
 
@@ -123,8 +119,7 @@ class _Pool:
     """Worker processes that end with this one, however it ends."""
 
     def __init__(self, count: int) -> None:
-        context = multiprocessing.get_context("forkserver" if _has_room() else "spawn")
-        context.set_forkserver_preload(PRELOAD)
+        context = server.start()
         line, self._line = context.Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(count, context, _prepare, (line,))
 
@@ -141,11 +136,6 @@ class _Pool:
             self._line.close()
         self._executor.shutdown(cancel_futures=True)
         self._line.close()
-
-
-def _has_room() -> bool:
-    """Whether the server's socket can be where temporary files are: 108 bytes with its name."""
-    return len(os.fsencode(gettempdir())) < 70
 
 
 def _prepare(line: "Connection") -> None:

@@ -153,20 +153,28 @@ class PatternReader:
 
     def columns(self, texts: Sequence[bytes]) -> dict[str, Column]:
         """The fields, one value per text. Raises :class:`Unreadable`."""
+        rows, left = [dict[str, object]()] * len(texts), list(range(len(texts)))
         for form in self._forms:
-            if form.pattern.fullmatch(texts[0]) is None:
+            found = [(row, match) for row in left if (match := form.pattern.fullmatch(texts[row]))]
+            if not found:
                 continue
-            matches = [match for match in map(form.pattern.fullmatch, texts) if match]
-            if len(matches) == len(texts):
-                try:
-                    return self._arrays(form.columns(matches))
-                except (InvalidInput, ValueError, OverflowError):
-                    break
-        return self._one_by_one(texts)
+            try:
+                columns = form.columns([match for _, match in found])
+                self._arrays(columns)
+            except (InvalidInput, ValueError, OverflowError):
+                return self._one_by_one(texts)
+            for (row, _), *values in zip(found, *columns.values(), strict=True):
+                rows[row] = dict(zip(columns, values, strict=True))
+            left = [row for row in left if not rows[row]]
+        if left:
+            raise Unreadable(left[0])
+        return self._from_rows(rows)
 
     def _one_by_one(self, texts: Sequence[bytes]) -> dict[str, Column]:
-        """Where the texts are not all of one form, or one of them is damaged."""
-        rows = [self._row(position, text) for position, text in enumerate(texts)]
+        """Where a text that fits a form has a value that is none."""
+        return self._from_rows([self._row(at, text) for at, text in enumerate(texts)])
+
+    def _from_rows(self, rows: Sequence[Mapping[str, object]]) -> dict[str, Column]:
         return self._arrays({f.name: [row[f.name] for row in rows] for f in self._fields})
 
     def _row(self, position: int, text: bytes) -> dict[str, object]:

@@ -38,7 +38,8 @@ FAULTS: Mapping[int, str] = {
 }
 
 
-#: Whether this machine has the lowest byte of a number first, and reads it from any address.
+#: Whether this machine has the lowest byte of a number first, and reads it from any address; what
+#: is interpreted does not.
 SWIFT = platform.machine() in ("x86_64", "aarch64") and sys.byteorder == "little"
 
 
@@ -119,9 +120,10 @@ class Lanes:
         self.unknown = np.zeros(TYPES, dtype=np.int64)
         heap = np.zeros(len(spans), dtype=np.int64)
         self.merge: Any = Merge(
-            self.data.data, _at_each_byte(self.data, "u4"), _at_each_byte(self.data, "u8"), SWIFT,
-            self._state.reshape(-1).data, heap.data, self.slots.data, self.unknown.data,
-            page, layout.long_size, layout.order == ">", type_at,
+            self.data.data, _at_each_byte(self.data, "u4"), _at_each_byte(self.data, "u8"),
+            SWIFT and Merge is not pages.Merge, self._state.reshape(-1).data, heap.data,
+            self.slots.data, self.unknown.data, page, layout.long_size, layout.order == ">",
+            type_at,
         )  # fmt: skip
 
     # -- bytes ---------------------------------------------------------------------------------
