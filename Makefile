@@ -39,7 +39,7 @@ uninstall-mount-helper: ## as root: take that back
 	rm -f $(HELPERS)
 
 clean: ## forget what was built: .venv, build, caches
-	rm -rf .venv build dist src/*.egg-info .hypothesis .*_cache src/rvfs/_stepper/*.so
+	rm -rf .venv build dist src/*.egg-info .hypothesis .*_cache src/rvfs/*.so src/rvfs/_stepper/*.so
 	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help run test check bench install-mount-helper uninstall-mount-helper clean

@@ -18,15 +18,16 @@ SOURCE = REPOSITORY / "src"
 
 #: Lowest first: a file imports from its own room and from those above it in this list.
 ROOMS = (
-    "errors", "extras", "codec", "tracepoint", "event", "_stepper", "_decoder", "model", "monitor",
-    "select", "program", "clockwork", "inside", "running", "engine", "hwbp", "monitors",
+    "errors", "news", "extras", "codec", "tracepoint", "event", "_stepper", "_decoder", "model",
+    "monitor", "select", "program", "clockwork", "inside", "running", "engine", "hwbp", "monitors",
     "reactors", "source", "judging", "trace", "task_slots", "change", "bundle", "registered",
     "building", "registry", "pump", "logbook", "state", "workshop", "files", "inside_files",
-    "monitor_files", "hwbp_files", "readers", "pipe", "tree", "machine", "inodes", "handles", "fs",
+    "monitor_files", "hwbp_files", "readers", "pipe", "tree", "machine", "inodes", "handles",
+    "leases", "_libfuse", "_loop", "fs",
     "daemon", "testing", "cli", "__main__",
 )  # fmt: skip
 #: What waits, and so knows trio; everywhere else below ``fs`` a function runs to its end.
-RIM = {"source", "pump", "pipe", "handles", "fs", "daemon"}
+RIM = {"source", "pump", "pipe", "_loop", "fs", "daemon"}
 FUSE = {"fs"}
 SPEAKS = {"cli"}
 

@@ -67,7 +67,7 @@ def prepare(mountpoint: Path) -> None:
 
 def _is_stale(mountpoint: Path) -> bool:
     try:
-        mountpoint.stat()
+        os.statvfs(mountpoint)  # which is always asked for; what stat(2) shows the kernel keeps
     except OSError as error:
         return error.errno == errno.ENOTCONN
     return False
@@ -158,7 +158,7 @@ class Server:
                 ready()
 
     async def _answer(self, stop: Callable[[], None]) -> None:
-        await fs.serve()
+        await fs.serve(self._operations)
         stop()
 
     async def _run_source(self) -> None:

@@ -25,6 +25,7 @@ from typing import Generic, Protocol, TypeVar
 from rvfs.errors import Gone, InvalidInput, NotPermitted
 from rvfs.event import Batch, batch_of
 from rvfs.monitor import MAX_NAME
+from rvfs.news import NEVER, News
 from rvfs.tracepoint import COMMON_FIELDS, Field, Tracepoint
 
 Key = TypeVar("Key")
@@ -75,7 +76,8 @@ class Node:
     """A place in the tree. ``path`` is relative to its root, for messages.
 
     ``mode`` (permission bits), ``uid``, ``gid`` and ``mtime`` (ns) are what chmod, chown and
-    touch change; None is whatever the mount was given.
+    touch change; None is whatever the mount was given. ``news`` tells of every change of its
+    size (a folder: of the names in it), :data:`NEVER` of none; where it is None nobody tells.
     """
 
     path: str
@@ -84,6 +86,7 @@ class Node:
     gid: int | None = None
     mtime: int | None = None
     owner: Owner = PERMANENT
+    news: News | None = None
 
     def check(self) -> None:
         """Raises :class:`Gone` when what it belongs to was removed."""
@@ -163,29 +166,31 @@ class Document(File):
 
 def text(
     path: str, read: Callable[[], bytes], *,
-    owner: Owner = PERMANENT, measure: Callable[[], int] | None = None,
+    owner: Owner = PERMANENT, measure: Callable[[], int] | None = None, news: News | None = None,
 ) -> File:  # fmt: skip
     """A file that cannot be written."""
 
     def refuse(_data: bytes) -> None:
         raise InvalidInput("it cannot be written")
 
-    return File(path=path, mode=READ_ONLY, read=read, write=refuse, owner=owner, measure=measure)
+    return File(
+        path=path, mode=READ_ONLY, read=read, write=refuse, owner=owner, measure=measure, news=news
+    )
 
 
 def flag(
     path: str, read: Callable[[], bool], write: Callable[[bool], None], *,
     owner: Owner = PERMANENT,
 ) -> File:  # fmt: skip
-    """A switch."""
+    """A switch; two bytes, whatever it says."""
 
     def show() -> bytes:
-        return b"%d\n" % read()
+        return b"1\n" if read() else b"0\n"
 
     def put(data: bytes) -> None:
         write(parse_bool(data))
 
-    return File(path=path, mode=READ_WRITE, read=show, write=put, owner=owner)
+    return File(path=path, mode=READ_WRITE, read=show, write=put, owner=owner, news=NEVER)
 
 
 def number(
@@ -199,14 +204,17 @@ def number(
     return File(path=path, mode=READ_WRITE, read=lambda: b"%d\n" % read(), write=put, owner=owner)
 
 
-def listing(path: str, read: Callable[[], Iterable[str]], *, owner: Owner = PERMANENT) -> File:
+def listing(
+    path: str, read: Callable[[], Iterable[str]], *,
+    owner: Owner = PERMANENT, news: News | None = None,
+) -> File:  # fmt: skip
     """A list that cannot be written."""
-    return text(path, lambda: _lines(read()), owner=owner)
+    return text(path, lambda: _lines(read()), owner=owner, news=news)
 
 
 def command(
     path: str, read: Callable[[], Iterable[str]], write: Callable[[str], None], *,
-    owner: Owner = PERMANENT, truncate: Callable[[], None] = _nothing,
+    owner: Owner = PERMANENT, truncate: Callable[[], None] = _nothing, news: News | None = None,
 ) -> File:  # fmt: skip
     """A list that takes commands; an empty one does nothing."""
 
@@ -216,7 +224,7 @@ def command(
 
     return File(
         path=path, mode=READ_WRITE, read=lambda: _lines(read()), write=run, owner=owner,
-        truncate=truncate,
+        truncate=truncate, news=news,
     )  # fmt: skip
 
 
@@ -227,17 +235,20 @@ def inject(path: str, write: Callable[[bytes], None], *, owner: Owner = PERMANEN
         raise NotPermitted("it cannot be read")
 
     return File(
-        path=path, mode=WRITE_ONLY, read=refuse, write=write, owner=owner, measure=lambda: 0
-    )
+        path=path, mode=WRITE_ONLY, read=refuse, write=write, owner=owner, measure=lambda: 0,
+        news=NEVER,
+    )  # fmt: skip
 
 
 def document(
-    path: str, read: Callable[[], str], write: Callable[[bytes], None], *, owner: Owner = PERMANENT
-) -> Document:
+    path: str, read: Callable[[], str], write: Callable[[bytes], None], *,
+    owner: Owner = PERMANENT, news: News | None = None,
+) -> Document:  # fmt: skip
     """A text that is replaced as a whole."""
     return Document(
-        path=path, mode=READ_WRITE, read=lambda: read().encode(), write=write, owner=owner
-    )
+        path=path, mode=READ_WRITE, read=lambda: read().encode(), write=write, owner=owner,
+        news=news,
+    )  # fmt: skip
 
 
 def _lines(entries: Iterable[str]) -> bytes:

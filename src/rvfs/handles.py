@@ -7,12 +7,13 @@ holds what its file belongs to, so that a removal ends only after the last of th
 """
 
 import select
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from rvfs.errors import TooBig
-from rvfs.files import Directory, Document, File, Node
+from rvfs.files import Document, File
 from rvfs.pipe import Reader, TracePipe
 
 READABLE = select.POLLIN | select.POLLRDNORM
@@ -27,14 +28,17 @@ class PollHandle(Protocol):
 
 
 class OpenFile:
-    """A descriptor of an ordinary file."""
+    """A descriptor of an ordinary file; ``flushed`` says whether a close is an event for it."""
 
-    def __init__(self, file: File) -> None:
-        self.node = file
+    __slots__ = ("_snapshot", "node", "truncated")
+    seekable, flushed = True, False
+
+    def __init__(self, file: File, truncated: bool = False) -> None:
+        self.node, self.truncated = file, truncated
         self._snapshot: bytes | None = None
         file.owner.hold()
 
-    async def read(self, offset: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> bytes:
         self.node.check()
         if offset == 0 or self._snapshot is None:
             self._snapshot = self.node.read()
@@ -64,8 +68,11 @@ class OpenDocument(OpenFile):
     written: without anything new, closing it does nothing.
     """
 
-    def __init__(self, file: Document) -> None:
-        super().__init__(file)
+    flushed = True
+
+    def __init__(self, file: File, truncated: bool = False) -> None:
+        super().__init__(file, truncated)
+        assert isinstance(file, Document)
         self._document = file
         self._written = bytearray()
         self._new = self._too_big = False
@@ -93,12 +100,14 @@ class OpenDocument(OpenFile):
 class OpenPipe:
     """A descriptor of ``trace_pipe``."""
 
+    seekable = flushed = truncated = False
+
     def __init__(self, file: File, pipe: TracePipe, reader: Reader) -> None:
         self.node = file
         self._pipe, self._reader = pipe, reader
 
-    async def read(self, offset: int, size: int) -> bytes:
-        return await self._pipe.read(self._reader, size)
+    def read(self, offset: int, size: int) -> Coroutine[Any, Any, bytes]:
+        return self._pipe.read(self._reader, size)
 
     def write(self, data: bytes) -> None:
         self.node.write(data)
@@ -120,11 +129,3 @@ class OpenPipe:
 def _notify(handle: PollHandle) -> None:
     with suppress(OSError):  # nobody polls it any more
         handle.notify()
-
-
-class OpenFolder:
-    """A descriptor of a folder; its listing is made anew at the beginning."""
-
-    def __init__(self, node: Directory) -> None:
-        self.node = node
-        self.entries: list[tuple[str, Node]] = []

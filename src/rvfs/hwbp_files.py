@@ -33,6 +33,7 @@ from rvfs.hwbp.held import Breakpoints, Held, holder
 from rvfs.hwbp.machine import Breakpoint
 from rvfs.hwbp.request import check, field, reserve
 from rvfs.hwbp.table import Request
+from rvfs.news import NEVER
 
 #: A type that draws from each pool.
 _DRAWS = {Pool.SHARED: W, Pool.DATA: W, Pool.INST: X}
@@ -43,6 +44,7 @@ def hwbp_folder(breakpoints: Breakpoints) -> Directory:
     cpus = {f"cpu{cpu}": cpu for cpu in range(breakpoints.backend.slots.cpus)}
     folders = Directory(
         path="hwbp/bp",
+        news=breakpoints.news,
         children=Listing(lambda: breakpoints.held, lambda held: _held_folder(breakpoints, held)),
     )
     files: dict[str, Node] = {
@@ -58,7 +60,7 @@ def hwbp_folder(breakpoints: Breakpoints) -> Directory:
         "bp": folders,
     }  # fmt: skip
     children = Listing(lambda: cpus, lambda cpu: _cpu_folder(breakpoints, cpu), files)
-    return Directory(path="hwbp", children=children)
+    return Directory(path="hwbp", children=children, news=NEVER)
 
 
 def _line(words: object) -> bytes:
@@ -101,7 +103,7 @@ def _cpu_folder(breakpoints: Breakpoints, cpu: int) -> Directory:
     }
     path = f"hwbp/cpu{cpu}"
     files = {name: _by_pool(f"{path}/{name}", slots.pools, say) for name, say in shown.items()}
-    return Directory(path=path, children=lambda: files)
+    return Directory(path=path, children=lambda: files, news=NEVER)
 
 
 def _by_pool(path: str, pools: Iterable[Pool], say: Callable[[Pool], object]) -> File:
@@ -145,12 +147,15 @@ def _held_folder(breakpoints: Breakpoints, held: Held) -> Directory:
     settings = {name: _setting(breakpoints, held, name, *both) for name, both in shown.items()}
     files: dict[str, Node] = {
         **settings,
-        "target": listing(f"{path}/target", lambda: map(_target, held.members), owner=held),
+        "target": listing(
+            f"{path}/target", lambda: map(_target, held.members), owner=held, news=NEVER
+        ),
         "hits": text(f"{path}/hits", lambda: _line(breakpoints.hits(held)), owner=held),
     }
     return Directory(
-        path=path, owner=held, children=lambda: files, remove=lambda: breakpoints.release(held)
-    )
+        path=path, owner=held, children=lambda: files, news=NEVER,
+        remove=lambda: breakpoints.release(held),
+    )  # fmt: skip
 
 
 def _change(
@@ -176,6 +181,6 @@ def _setting(
             put(data)
 
     return File(
-        path=f"hwbp/bp/{held.name}/{name}", mode=READ_WRITE, owner=held,
+        path=f"hwbp/bp/{held.name}/{name}", mode=READ_WRITE, owner=held, news=breakpoints.news,
         read=lambda: _line(show()), write=write,
     )  # fmt: skip

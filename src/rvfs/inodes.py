@@ -1,7 +1,8 @@
-"""Inode numbers of nodes."""
+"""Inode numbers of nodes, and the names under which the kernel has been given them."""
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
 from rvfs.files import Node
@@ -9,24 +10,21 @@ from rvfs.files import Node
 ROOT = 1
 
 
-class Inodes:
-    """A number is good until the kernel has forgotten it; a node keeps its number for life.
+class Inodes(dict[int, Node]):
+    """Number → node. A number is good until the kernel has forgotten it; a node keeps its
+    number for life.
 
     ``fresh`` gives numbers that were never used.
     """
 
     def __init__(self, root: Node, fresh: "itertools.count[int]") -> None:
+        super().__init__({ROOT: root})
         self._fresh = fresh
         self._numbers: WeakKeyDictionary[Node, int] = WeakKeyDictionary()
         self._numbers[root] = ROOT
-        self._nodes: dict[int, Node] = {ROOT: root}
         self._lookups: Counter[int] = Counter({ROOT: 1})
-
-    def __getitem__(self, number: int) -> Node:
-        return self._nodes[number]
-
-    def __contains__(self, number: object) -> bool:
-        return number in self._nodes
+        self._places: dict[int, tuple[int, str]] = {}
+        self._names: dict[int, dict[str, int]] = {}
 
     def number(self, node: Node) -> int:
         """The number that those who look the node up are given."""
@@ -34,19 +32,34 @@ class Inodes:
             self._numbers[node] = next(self._fresh)
         return self._numbers[node]
 
+    def names(self, folder: int) -> Mapping[str, int]:
+        """What the kernel may know in a folder: name → number."""
+        return self._names.get(folder, {})
+
     def retire(self, node: Node) -> None:
         """The next one who looks the node up gets another number."""
         self._numbers.pop(node, None)
 
-    def looked_up(self, node: Node) -> None:
-        """The kernel was given the node's number once more."""
+    def looked_up(self, node: Node, folder: int, name: str) -> None:
+        """The kernel was given the node's number once more, as a name in a folder."""
         number = self.number(node)
-        self._nodes[number] = node
+        self[number] = node
         self._lookups[number] += 1
+        self._places[number] = folder, name
+        self._names.setdefault(folder, {})[name] = number
 
     def forget(self, number: int, lookups: int) -> None:
         """The kernel has dropped so many of them; never fails."""
         self._lookups[number] -= lookups
         if self._lookups[number] <= 0:
             del self._lookups[number]
-            self._nodes.pop(number, None)
+            self.pop(number, None)
+            self._forget_name(number)
+
+    def _forget_name(self, number: int) -> None:
+        folder, name = self._places.pop(number, (0, ""))
+        names = self._names.get(folder, {})
+        if names.get(name) == number:
+            del names[name]
+            if not names:
+                del self._names[folder]

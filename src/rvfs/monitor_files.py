@@ -42,7 +42,8 @@ def _enable(kit: Kit, one: Registered, path: str) -> File:
 
 
 def _desc(kit: Kit, one: Registered, path: str) -> File:
-    return text(path, lambda: f"{one.monitor.description}\n".encode(), owner=one)
+    news = kit.registry.switched
+    return text(path, lambda: f"{one.monitor.description}\n".encode(), owner=one, news=news)
 
 
 def _reactors(kit: Kit, one: Registered, path: str) -> File:
@@ -50,7 +51,10 @@ def _reactors(kit: Kit, one: Registered, path: str) -> File:
         known = kit.registry.reactors.items()
         return (f"[{name}]" if each is one.reactor else name for name, each in known)
 
-    return command(path, show, lambda name: kit.registry.set_reactor(one, name), owner=one)
+    def put(name: str) -> None:
+        kit.registry.set_reactor(one, name)
+
+    return command(path, show, put, owner=one, news=kit.registry.switched)
 
 
 def _model(kit: Kit, one: Registered, path: str) -> File:
@@ -60,14 +64,16 @@ def _model(kit: Kit, one: Registered, path: str) -> File:
     def show() -> str:
         return canonical(one.form.model) if one.form.model else ""
 
-    return document(path, show, put, owner=one)
+    return document(path, show, put, owner=one, news=kit.registry.switched)
 
 
 def _bindings(kit: Kit, one: Registered, path: str) -> File:
     def put(data: bytes) -> None:
         kit.workshop.write_bindings(one, data)
 
-    return document(path, lambda: one.bindings_text or "", put, owner=one)
+    return document(
+        path, lambda: one.bindings_text or "", put, owner=one, news=kit.registry.switched
+    )
 
 
 def _error(kit: Kit, one: Registered, path: str) -> File:
@@ -111,7 +117,7 @@ def monitors_folder(kit: Kit) -> Directory:
 
     return Directory(
         path="monitors", children=Listing(top_level, lambda one: _folder(kit, one)),
-        make=kit.workshop.make,
+        make=kit.workshop.make, news=kit.registry.listed,
     )  # fmt: skip
 
 
@@ -128,7 +134,7 @@ def _folder(kit: Kit, one: Registered) -> Directory:
         return {name: node for name, node in children().items() if name != "params" or one.params}
 
     return Directory(
-        path=path, owner=one, children=shown,
+        path=path, owner=one, children=shown, news=kit.registry.listed,
         make=lambda name: kit.workshop.make(name, one.name),
         remove=lambda: kit.workshop.remove(one),
     )  # fmt: skip

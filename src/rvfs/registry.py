@@ -24,6 +24,7 @@ from rvfs.errors import (
     UnknownName,
 )
 from rvfs.monitor import Monitor, check_name
+from rvfs.news import News
 from rvfs.reactors import Reactor
 from rvfs.reactors.nop import Nop
 from rvfs.registered import Form, Registered
@@ -44,7 +45,8 @@ FILES = (
 class Registry:
     """Monitors, reactors, switches and task slots of one running rvfs.
 
-    ``version`` changes whenever what a source must deliver may have changed.
+    ``version`` changes whenever what a source must deliver may have changed. ``listed`` are the
+    news of which monitors there are, ``switched`` of which are on and with which reactors.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Registry:
         self._monitors: list[Registered] = []
         self._reactors: dict[str, Reactor] = {}
         self._version = 0
+        self.listed, self.switched = News(), News()
         self._idle_reactor = Nop()
         self.task_slots = TaskSlots(task_slots)
         self._builder = Builder(engine, vocabulary, trace, self.task_slots)
@@ -145,6 +148,7 @@ class Registry:
 
     def withdraw(self, registered: Registered, change: Change) -> None:
         """Take a monitor without children away, as part of a larger change."""
+        change.undo(self.listed.tell)
         for listing in (self._monitors, registered.parent.children if registered.parent else []):
             change.undo(listing.__setitem__, slice(None), tuple(listing))
         self._unlist(registered)
@@ -153,6 +157,7 @@ class Registry:
     def _remove(self, registered: Registered) -> None:
         self.disable(registered)
         registered.begin_removal()
+        self.listed.tell()
 
     def _parent(self, monitor: Monitor, parent: str | None) -> Registered | None:
         if any(registered.name == monitor.name for registered in self._monitors):
@@ -177,12 +182,14 @@ class Registry:
         self._monitors.insert(place, registered)
         if parent is not None:
             parent.children.append(registered)
+        self.listed.tell()
 
     def _unlist(self, registered: Registered) -> None:
         parent = registered.parent
         for listing in (self._monitors, parent.children if parent else []):
             if registered in listing:
                 listing.remove(registered)
+        self.listed.tell()
 
     # -- another form ----------------------------------------------------------------------
 
@@ -193,6 +200,9 @@ class Registry:
         that name. Raises :class:`InvalidInput` where a container would get a model or lose
         its children, and as :meth:`register_monitor`, :meth:`enable`.
         """
+        for news in (self.listed, self.switched):
+            change.undo(news.tell)
+            change.then(news.tell)
         if registered.monitor.model and not form.monitor.model:
             raise InvalidInput(
                 f"monitor {registered.name} is whole; without {form.waits_for or 'a model'} it "
@@ -251,10 +261,12 @@ class Registry:
     def _switch_on(self, registered: Registered) -> None:
         self._builder.switch_on(registered)
         self._version += 1
+        self.switched.tell()
 
     def _switch_off(self, registered: Registered) -> None:
         self._version += 1
         self._builder.switch_off(registered)
+        self.switched.tell()
 
     def set_param(self, registered: Registered, name: str, value: int) -> None:
         """Change a parameter of a monitor, on or off; its instances go on.
@@ -288,6 +300,7 @@ class Registry:
         if reactor.name in self._reactors:
             raise InvalidInput(f"Reactor {reactor.name} is already registered")
         self._reactors[reactor.name] = reactor
+        self.switched.tell()
 
     def unregister_reactor(self, name: str) -> None:
         """Raises :class:`Busy` while a monitor uses it, as the kernel did until 6.12."""
@@ -298,6 +311,7 @@ class Registry:
             log.warning("rv: the rv_reactor %s cannot be removed", name)
             raise Busy(f"reactor {name} is in use by {users} monitor(s)")
         del self._reactors[name]
+        self.switched.tell()
 
     def set_reactor(self, registered: Registered, name: str) -> None:
         """Select the reactor of a monitor, or of a container and all its children.

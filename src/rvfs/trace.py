@@ -15,6 +15,7 @@ import numpy as np
 from rvfs.event import IDLE_PID, Batch, Transition, Verdict
 from rvfs.model.rule import Rule
 from rvfs.monitor import Monitor, Scope
+from rvfs.news import News
 from rvfs.tracepoint import Tracepoint, Vocabulary
 
 #: Lines that the ring holds.
@@ -83,7 +84,7 @@ def _declare(
 class Trace:
     """The ring, and the numbers of the tracepoints that are switched on.
 
-    ``version`` changes whenever that set does.
+    ``version`` changes whenever that set does; ``news`` are of the ring.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, cpus: int = 1, capacity: int = CAPACITY) -> None:
@@ -93,6 +94,7 @@ class Trace:
         self._written = 0
         self._missed: Counter[int] = Counter()
         self._callbacks: list[Callable[[], None]] = []
+        self.news = News()
         self.enabled: set[int] = set()
         self.version = 0
 
@@ -203,12 +205,14 @@ class Trace:
                 self._bytes -= len(oldest.text)
                 self._missed[oldest.cpu] += 1
         if self._written > before:
+            self.news.tell()
             for callback in tuple(self._callbacks):
                 callback()
 
     def _miss(self, cpu: int, count: int) -> None:
         self._written += count
         self._missed[cpu] += count
+        self.news.tell()
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -232,6 +236,7 @@ class Trace:
         self._lines.clear()
         self._missed.clear()
         self._bytes = self._written = 0
+        self.news.tell()
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -252,6 +257,7 @@ class Trace:
             self._bytes -= len(line)
             room -= len(line)
             taken.append(line)
+        self.news.tell()
         return b"".join(taken)
 
     def put_back(self, data: bytes) -> None:
@@ -259,6 +265,7 @@ class Trace:
         lines = [_Line(0, line) for line in data.splitlines(keepends=True)]
         self._lines.extendleft(reversed(lines))
         self._bytes += len(data)
+        self.news.tell()
 
     def when_ready(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back each time lines were added; returns what ends that."""

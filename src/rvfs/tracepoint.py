@@ -19,6 +19,7 @@ from importlib import resources
 
 from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput, UnknownName
+from rvfs.news import News
 
 #: C type as format files spell it: (bytes, signed), on a 64-bit little-endian machine.
 C_TYPES: Mapping[str, tuple[int, bool]] = {
@@ -246,6 +247,7 @@ class Vocabulary:
     _by_name: dict[str, int] = field(default_factory=dict)
     _tracepoints: dict[int, Tracepoint] = field(default_factory=dict)
     _next: int = 1
+    news: News = field(default_factory=News, repr=False, compare=False)
 
     def add(self, tracepoint: Tracepoint) -> int:
         """Make it known, or replace what was known under its name; its number."""
@@ -254,11 +256,13 @@ class Vocabulary:
             number, self._next = self._next, self._next + 1
             self._by_name[tracepoint.full_name] = number
         self._tracepoints[number] = tracepoint
+        self.news.tell()
         return number
 
     def remove(self, full_name: str) -> None:
         """Forget a tracepoint; its number is not used again."""
         del self._tracepoints[self._by_name.pop(full_name)]
+        self.news.tell()
 
     def number(self, full_name: str) -> int:
         """The number of ``system:name``. Raises :class:`UnknownName`."""

@@ -41,6 +41,7 @@ from rvfs.hwbp.held import Breakpoints
 from rvfs.hwbp_files import hwbp_folder
 from rvfs.logbook import Logbook
 from rvfs.monitor_files import Kit, monitors_folder
+from rvfs.news import NEVER
 from rvfs.pump import Pump
 from rvfs.registered import Registered
 from rvfs.registry import Registry
@@ -86,10 +87,10 @@ class Tree:
             "events": self._events(),
             "trace": self._trace_file(),
             "trace_pipe": self.pipe,
-            "log": text("log", log.text),
+            "log": text("log", log.text, news=log.news),
             "hwbp": hwbp_folder(breakpoints),
         }
-        self.root = Directory(path="", mode=0o700, children=lambda: root)
+        self.root = Directory(path="", mode=0o700, children=lambda: root, news=NEVER)
 
     def node(self, path: str) -> Node:
         """The node at a path relative to the root. Raises KeyError when there is none."""
@@ -108,18 +109,23 @@ class Tree:
             "monitors": monitors_folder(Kit(registry, self._workshop)),
             LOAD: document(LOAD, lambda: self._workshop.report, self._workshop.load),
             "available_monitors": listing(
-                "available_monitors", lambda: (one.path for one in registry.monitors)
+                "available_monitors",
+                lambda: (one.path for one in registry.monitors),
+                news=registry.listed,
             ),
             "enabled_monitors": command(
                 "enabled_monitors",
                 lambda: (one.path for one in registry.monitors if one.enabled),
                 self._enable_or_disable,
                 truncate=registry.disable_all,
+                news=registry.switched,
             ),
             "monitoring_on": flag(
                 "monitoring_on", lambda: registry.monitoring_on, registry.set_monitoring
             ),
-            "available_reactors": listing("available_reactors", lambda: registry.reactors),
+            "available_reactors": listing(
+                "available_reactors", lambda: registry.reactors, news=registry.switched
+            ),
             "reacting_on": flag("reacting_on", lambda: registry.reacting_on, registry.set_reacting),
         }
 
@@ -144,7 +150,8 @@ class Tree:
             return {tracepoint.system: tracepoint.system for _, tracepoint in self._vocabulary}
 
         enable = self._enable_file("events", lambda: [n for n, _ in self._vocabulary])
-        return Directory(path="events", children=Listing(systems, self._system, {"enable": enable}))
+        children = Listing(systems, self._system, {"enable": enable})
+        return Directory(path="events", children=children, news=self._vocabulary.news)
 
     def _system(self, system: str) -> Directory:
         def numbers() -> Mapping[str, int]:
@@ -152,8 +159,9 @@ class Tree:
 
         enable = self._enable_file(f"events/{system}", lambda: numbers().values())
         return Directory(
-            path=f"events/{system}", children=Listing(numbers, self._event, {"enable": enable})
-        )
+            path=f"events/{system}", children=Listing(numbers, self._event, {"enable": enable}),
+            news=self._vocabulary.news,
+        )  # fmt: skip
 
     def _event(self, number: int) -> Directory:
         event = _Event(self._vocabulary, number)
@@ -163,13 +171,14 @@ class Tree:
             "format": text(
                 f"{path}/format",
                 lambda: event.tracepoint.format_text(number).encode(), owner=event,
+                news=self._vocabulary.news,
             ),
-            "id": text(f"{path}/id", lambda: b"%d\n" % number, owner=event),
+            "id": text(f"{path}/id", lambda: b"%d\n" % number, owner=event, news=NEVER),
             "inject": inject(
                 f"{path}/inject", lambda data: self._inject(event, data), owner=event
             ),
         }  # fmt: skip
-        return Directory(path=path, owner=event, children=lambda: files)
+        return Directory(path=path, owner=event, children=lambda: files, news=NEVER)
 
     def _enable_file(
         self, folder: str, numbers: Callable[[], Iterable[int]], owner: Owner = PERMANENT
@@ -185,7 +194,9 @@ class Tree:
             for number in numbers():
                 self._trace.enable(number, on)
 
-        return File(path=f"{folder}/enable", mode=READ_WRITE, read=show, write=put, owner=owner)
+        return File(
+            path=f"{folder}/enable", mode=READ_WRITE, read=show, write=put, owner=owner, news=NEVER
+        )
 
     def _inject(self, event: _Event, data: bytes) -> None:
         """Through the pump like any other event, before the write returns."""
@@ -199,7 +210,7 @@ class Tree:
         trace = self._trace
         return File(
             path="trace", mode=READ_WRITE, read=trace.text, write=lambda data: None,
-            truncate=trace.clear, measure=lambda: trace.size,
+            truncate=trace.clear, measure=lambda: trace.size, news=trace.news,
         )  # fmt: skip
 
     def _refuse_pipe(self) -> bytes:

@@ -59,7 +59,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def is_stale(folder: Path) -> bool:
     try:
-        folder.stat()
+        os.statvfs(folder)
     except OSError as error:
         return error.errno == errno.ENOTCONN
     return False

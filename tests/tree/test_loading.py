@@ -200,6 +200,58 @@ def test_an_empty_container_that_is_on_goes_off_when_it_begins_to_be_a_monitor(r
     assert rv.cat("monitors/lamp/enable") == "0\n"
 
 
+def carrying(bindings: str, model: str) -> str:
+    """A model with its bindings in it."""
+    return "".join(f"//! {line}\n" for line in bindings.splitlines()) + model
+
+
+def test_a_model_that_carries_its_bindings_needs_no_others(rv: Bench) -> None:
+    rv.mkdir("monitors/lamp")
+    rv.put("monitors/lamp/model", carrying(BINDINGS, LAMP))
+    rv.echo("1", "monitors/lamp/enable")
+    assert (rv.cat("monitors/lamp/desc"), rv.cat("monitors/lamp/bindings")) == ("a lamp\n", "")
+    with pytest.raises(ModelError, match="model:1: it carries bindings, and there is bindings"):
+        rv.put("monitors/lamp/bindings", BINDINGS)
+    with pytest.raises(InvalidInput, match="lamp is whole; without bindings it would not be"):
+        rv.put("monitors/lamp/model", LAMP)
+    assert rv.cat("monitors/lamp/enable") == "1\n"
+
+
+def test_a_model_that_carries_its_bindings_takes_the_place_of_both(rv: Bench) -> None:
+    rv.lamp()
+    rv.put("monitors/lamp/model", carrying(OTHER_BINDINGS, OTHER))
+    assert (rv.cat("monitors/lamp/desc"), rv.cat("monitors/lamp/bindings")) == ("another\n", "")
+
+
+RULE = "RULE = always (RUNS imply not BUSY)\n"
+RULE_BINDINGS = """description = "a rule"
+scope = "task"
+[[on]]
+tracepoint = "sched:sched_wakeup"
+task = "pid"
+update = { RUNS = true }
+[[on]]
+tracepoint = "sched:sched_switch"
+update = { BUSY = true }
+"""
+
+
+def test_a_rule_is_a_model_like_any_other(tmp_path: Path) -> None:
+    rv = Bench(tmp_path)
+    rv.lamp()
+    rv.mkdir("monitors/rule")
+    rv.put("monitors/rule/bindings", RULE_BINDINGS)
+    rv.put("monitors/rule/model", RULE)
+    rv.echo("1", "monitors/rule/enable")
+    assert "RULE = always" in rv.cat("monitors/rule/model")
+    assert (tmp_path / "rule/rule.ltl").read_text() == RULE
+    rv.put("load", load({"name": "rule", "model": LAMP, "bindings": BINDINGS}, replace=True))
+    assert sorted(path.name for path in (tmp_path / "rule").iterdir()) == [
+        "rule.dot", "rule.toml",
+    ]  # fmt: skip
+    assert rv.cat("monitors/rule/enable") == "1\n"
+
+
 BAD = [
     ("model", LAMP[:100], r"model:3:\d+: "),
     ("model", OTHER, r"bindings:9:1: .*'switch'"),

@@ -25,9 +25,8 @@ STEP = 4
 #: A letter that is no task state; the plus behind the letters.
 NO_STATE, PREEMPTED = -1, 0x100
 
-#: What a form says of a text: it is not so written, it is, or ask the pattern.
-NO, YES, ASK = 0, 1, 2
-UNSURE = -2
+#: What a form says of a text: it is not so written, it is, or ask the pattern (as a step says).
+NO, YES, ASK, UNSURE = 0, 1, 2, -2
 #: How often each byte of a text is looked at before the pattern is asked.
 PATIENCE = 8
 
@@ -366,11 +365,12 @@ class Lines:
 
     def is_end(self, at, end):
         """Whether nothing follows but white space or fields that newer kernels have added."""
-        place = at
-        while place < end and self.is_blank(self.data[place]):
-            place += 1
-        if place == end and end - at <= 3:
-            return True
+        if end - at <= 3:
+            place = at
+            while place < end and self.is_blank(self.data[place]):
+                place += 1
+            if place == end:
+                return True
         if at < end and self.data[at] == COMMA:
             at += 1
         if end - at < 3 or self.data[at] != SPACE or not self.is_lower(self.data[at + 1]):

@@ -16,6 +16,7 @@ from rvfs.hwbp.breakpoint import Attributes
 from rvfs.hwbp.machine import Breakpoint, Opening, State, Task
 from rvfs.hwbp.session import errno_name
 from rvfs.hwbp.slots import all_or_nothing
+from rvfs.news import News
 
 
 class Target(NamedTuple):
@@ -85,13 +86,15 @@ class Breakpoints:
     """Everything that is open, by name, on one backend.
 
     ``note`` is why it is not the backend that was asked for; empty when it is. ``last_error``
-    is the sentence of the last refusal, ``last_check`` the answer to the last dry run.
+    is the sentence of the last refusal, ``last_check`` the answer to the last dry run. ``news``
+    are of which there are and of their attributes.
     """
 
     def __init__(self, backend: Backend, note: str = "") -> None:
         self.backend, self.note = backend, note
         self.last_error = self.last_check = ""
         self.listeners: list[Listener] = []
+        self.news = News()
         self._held: dict[str, Held] = {}
 
     @property
@@ -133,6 +136,7 @@ class Breakpoints:
         held.gone = True
         for bp in reversed(held.members):
             self.backend.close(bp)
+        self.news.tell()
 
     def modify(self, held: Held, attr: Attributes) -> None:
         """Raises as :meth:`Machine.modify`."""
@@ -143,6 +147,7 @@ class Breakpoints:
             return bp, before
 
         all_or_nothing(change, lambda done: self.backend.modify(*done), held.members)
+        self.news.tell()
 
     def enable(self, held: Held, on: bool) -> None:
         """Disabled, they keep their registers."""
@@ -175,6 +180,7 @@ class Breakpoints:
         except RvfsError as error:
             error.add_note(f"line {wish.line}")
             raise
+        self.news.tell()
         return held
 
 
