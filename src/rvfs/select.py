@@ -109,7 +109,8 @@ class _Fields(Mapping[str, Column]):
                 return self._batch.pid[rows]
             case _ if name == COMMON_PRIO:
                 return self._priorities.before(self._batch)[rows]
-        self._priorities.warn(name)
+        if len(rows):
+            self._priorities.warn(name)
         return np.zeros(len(rows), dtype=np.int64)
 
     def __iter__(self) -> Any:
@@ -177,27 +178,21 @@ class Slot:
     id: Sum | None = None
 
 
-class _Bound(NamedTuple):
-    """The columns of a batch: the arrays, and how many events of each tracepoint they are for."""
-
-    columns: list[Ints]
-    limits: Ints
-
-
 @dataclass(slots=True)
 class Selection:
     """Decision programs, as :class:`rvfs._stepper.Selector` takes them.
 
     ``columns`` are (tracepoint, origin); ``loads[letter]`` the columns whose values a letter
-    takes along.
+    takes along. An event of one of the ``tracepoints`` has ``width`` letters at most, each of
+    which takes ``heaviest`` values along at most.
     """
 
     columns: list[tuple[int, Origin]] = field(default_factory=list)
-    firsts: list[int] = field(default_factory=lambda: [0])
-    slots: list[tuple[int, int, int]] = field(default_factory=list)
+    tracepoints: list[int] = field(default_factory=list)
+    slots: list[tuple[int, ...]] = field(default_factory=list)
     nodes: list[tuple[int, ...]] = field(default_factory=list)
     loads: list[list[int]] = field(default_factory=list)
-    widest: int = 1
+    width: int = 1
     heaviest: int = 0
 
     def add(
@@ -207,21 +202,21 @@ class Selection:
         slots: Sequence[Slot],
         loads: Mapping[int, Sequence[Origin]],
     ) -> None:
-        """Add the slots of a tracepoint, in the order of their numbers; ``loads`` by letter."""
-        self.firsts += [len(self.slots)] * (tp + 1 - len(self.firsts))
-        for slot in slots:
+        """Add the slots of a tracepoint; ``loads`` by letter."""
+        for place, slot in enumerate(slots):
             target = NO_LETTER
             for when, letter in reversed(slot.choices):
                 test = None if when is None else when.test
                 target = self._ask(tracepoint, tp, test, FIRST_LETTER - letter, target)
             key = slot.task if slot.id is None else slot.id
-            self.slots.append((target, self._column(tp, key), self._column(tp, slot.cpu)))
-        self.firsts.append(len(self.slots))
+            columns = self._column(tp, key), self._column(tp, slot.cpu)
+            self.slots.append((len(self.tracepoints), place, target, *columns))
+        self.tracepoints.append(tp)
         for letter, origins in loads.items():
             self.loads += [[] for _ in range(letter + 1 - len(self.loads))]
             self.loads[letter] = [self._column(tp, origin) for origin in origins]
-        self.widest = max(self.widest, len(slots))
-        self.heaviest = max(self.heaviest, sum(map(len, loads.values())))
+        self.width = max(self.width, len(slots))
+        self.heaviest = max(self.heaviest, *map(len, loads.values()), 0)
 
     def _column(self, tp: int, origin: Origin | None) -> int:
         if origin is None:
@@ -259,27 +254,24 @@ class Selection:
         self.nodes.append((column, question.mask, question.lowest, question.span, yes, no))
         return len(self.nodes) - 1
 
-    def bind(self, batch: Batch, priorities: Priorities) -> _Bound:
-        """The columns of a batch."""
-        columns: list[Ints] = []
-        limits = np.full(len(self.firsts) - 1, len(batch), dtype=np.int64)
-        fields: dict[int, _Fields] = {}
-        for tp, origin in self.columns:
-            if tp not in batch.fields and not fields_of(origin) <= COMMON_FIELDS.keys():
-                column = np.zeros(1, dtype=np.int64)  # which is never read: see limits
-                limits[tp] = 0
-            else:
-                mine = fields.setdefault(tp, _Fields(batch, tp, priorities))
-                column = as_ints(_values(origin, mine))
-                limits[tp] = min(limits[tp], len(column))
-            columns.append(column)
-        return _Bound(columns, limits)
+    def bind(self, batch: Batch, priorities: Priorities) -> list[Ints]:
+        """The columns of a batch, one value for each event of their tracepoint."""
+        fields = {tp: _Fields(batch, tp, priorities) for tp in self.tracepoints}
+        return [self._bound(fields[tp], origin) for tp, origin in self.columns]
+
+    @staticmethod
+    def _bound(fields: _Fields, origin: Origin) -> Ints:
+        if not fields.count:
+            return np.empty(0, dtype=np.int64)
+        column = as_ints(_values(origin, fields))
+        if len(column) != fields.count:
+            raise ValueError(f"{len(column)} values of {origin} for {fields.count} events")
+        return column
 
     def wanted(self) -> Iterable[tuple[int, frozenset[str]]]:
         """Tracepoints and the fields that are needed of them."""
-        for tp in range(len(self.firsts) - 1):
-            if self.firsts[tp] < self.firsts[tp + 1]:
-                yield tp, frozenset()
+        for tp in self.tracepoints:
+            yield tp, frozenset()
         for tp, origin in self.columns:
             yield tp, fields_of(origin)
 
@@ -312,6 +304,6 @@ def _pattern(value: int) -> int:
 
 
 def packed(rows: Iterable[Sequence[int]], width: int) -> npt.NDArray[np.int64]:
-    """Rows of numbers, one after the other; never of length 0, which has no address."""
+    """Rows of numbers, one after the other; where there is none, one of ``width`` zeros."""
     flat = [number for row in rows for number in row]
     return np.array(flat or [0] * width, dtype=np.int64)

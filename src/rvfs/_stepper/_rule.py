@@ -25,13 +25,13 @@ class Ruled:
 
     def __init__(
         self, table, width, idle, start, depth, diagram, all_known, first_known, first_values,
-        kinds, puts, holds, load_firsts, at, letters, instances, values, counts, violations,
+        kinds, puts, holds, load_firsts, wide, letters, instances, values, counts, violations,
     ):  # fmt: skip
         self.table, self.width, self.idle, self.start = table, width, idle, start
         self.depth, self.diagram = depth, diagram
         self.all_known, self.first_known, self.first_values = all_known, first_known, first_values
         self.kinds, self.puts, self.holds, self.load_firsts = kinds, puts, holds, load_firsts
-        self.at, self.letters, self.instances, self.values = at, letters, instances, values
+        self.wide, self.letters, self.instances, self.values = wide, letters, instances, values
         self.counts, self.violations = counts, violations
         self.resets = 0
 
@@ -39,21 +39,24 @@ class Ruled:
         """The row of each instance, since when, the atoms that are known of it and that hold."""
         self.states, self.since, self.known, self.valuations = states, since, known, valuations
 
-    def run(self, first, last, times, before, after, seen):
-        """Take the letters ``first`` to ``last - 1``; the number of violations found.
+    def run(self, begin, end, first, times, before, after, seen):
+        """Take the letters of the events ``begin .. end - 1``, which stand from ``first`` on; the
+        number of violations found.
 
         ``before``, ``after`` and ``seen``, unless None, receive two entries for each letter, one
         for each half of a pulse: the row on either side, and the valuation. Where there was no
         step, ``before`` is the idle row.
         """
         observed = before is not None
-        found = loaded = 0
-        for i in range(first, last):
-            instance = self.instances[i]
+        found = 0
+        for i in range(first, first + (end - begin) * self.wide):
             letter = self.letters[i]
-            kind = self.kinds[letter]
             if observed:
                 before[2 * i] = before[2 * i + 1] = self.idle
+            if letter < 0:
+                continue
+            instance = self.instances[i]
+            kind = self.kinds[letter]
             if kind == 3:
                 self.known[instance] = self.first_known
                 self.valuations[instance] = self.first_values
@@ -63,8 +66,7 @@ class Ruled:
             self.known[instance] |= self.puts[letter]
             value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
             if self.load_firsts[letter] < self.load_firsts[letter + 1]:
-                value |= self.values[loaded]
-                loaded += 1
+                value |= self.values[i]
             for half in range(kind):
                 if half:
                     value ^= self.puts[letter]
@@ -93,6 +95,6 @@ class Ruled:
                         following = self.idle
                 if following != row:
                     self.states[instance] = following
-                    self.since[instance] = times[self.at[i]]
+                    self.since[instance] = times[begin + (i - first) // self.wide]
             self.valuations[instance] = value
         return found

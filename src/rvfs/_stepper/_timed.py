@@ -33,25 +33,27 @@ class Timed:
     are ``bound_firsts[row] .. bound_firsts[row + 1] - 1``; each is five numbers, ``clock, limit,
     half, first, last``.
 
-    ``violations`` receives ``stride`` numbers each: index of the letter, row, time, instance,
+    ``violations`` receives ``stride`` numbers each: index of the letter (of a timer: of
+    the next one), row, time, instance,
     why (0 no transition, 1 the environment, 2 the timer, 3 the timer and half a nanosecond),
     the registers.
     """
 
     def __init__(
         self, table, width, idle, kinds, rearms, load_firsts, load_registers, clocks, span,
-        unset, never, horizon, at, letters, instances, values, counts, violations,
+        unset, never, horizon, wide, heaviest, letters, instances, values, counts, violations,
     ):  # fmt: skip
         self.table, self.width, self.idle = table, width, idle
         self.kinds, self.rearms = kinds, rearms
         self.load_firsts, self.load_registers = load_firsts, load_registers
         self.clocks, self.span = clocks, span
         self.unset, self.never, self.horizon = unset, never, horizon
-        self.at, self.letters, self.instances, self.values = at, letters, instances, values
+        self.wide, self.heaviest = wide, heaviest
+        self.letters, self.instances, self.values = letters, instances, values
         self.counts, self.violations = counts, violations
         self.stride = 5 + span
         self.most = len(violations) // self.stride
-        self.next = self.loaded = self.armed_count = 0
+        self.next = self.armed_count = 0
 
     def ask(self, invariants, guards, resets, nodes, terms, bound_firsts, bounds):
         """The conditions, anew whenever a parameter changes."""
@@ -68,10 +70,9 @@ class Timed:
         self.states, self.since, self.registers = states, since, registers
         self.armed, self.due, self.where, self.heap = armed, due, where, heap
 
-    def begin(self, first):
-        """Go to the letter ``first``; the values begin there as well."""
-        self.next = first
-        self.loaded = 0
+    def begin(self, event, first):
+        """Go to the letters of an event, which stand from ``first`` on."""
+        self.event, self.first, self.next = event, first, first
 
     def run(self, last, times, before, after):
         """Go on with the letters up to ``last - 1``; the number of violations found.
@@ -84,17 +85,22 @@ class Timed:
         found = 0
         i = self.next
         while i < last:
-            time = times[self.at[i]]
+            letter = self.letters[i]
+            if letter < 0:
+                i += 1
+                continue
+            time = times[self.event + (i - self.first) // self.wide]
             if self.armed_count and self.due[self.heap[0]] <= 2 * time:
+                self.next = i
                 found = self.expire(time, found)
             if found == self.most:
                 break
             instance = self.instances[i]
-            letter = self.letters[i]
             base = instance * self.span
+            held = i * self.heaviest
             for load in range(self.load_firsts[letter], self.load_firsts[letter + 1]):
-                self.registers[base + self.load_registers[load]] = self.values[self.loaded]
-                self.loaded += 1
+                self.registers[base + self.load_registers[load]] = self.values[held]
+                held += 1
             kind = self.kinds[letter]
             row = self.states[instance]
             met = cell = row * self.width + letter
@@ -155,7 +161,7 @@ class Timed:
             else:
                 found = self.refuse(
                     found,
-                    -1,
+                    self.next,
                     self.states[instance],
                     self.due[instance] >> 1,
                     instance,

@@ -30,7 +30,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 #: The shipped top-level monitors in the order of registration.
-SHIPPED = ("wip", "wwnr", "sched")
+SHIPPED = ("wip", "wwnr", "sched", "rtapp", "stall", "deadline")
 #: Entry points of this group load to a folder of monitor folders.
 PLUGIN_GROUP = "rvfs.monitors"
 

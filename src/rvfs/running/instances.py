@@ -31,8 +31,8 @@ from rvfs.select import Priorities, as_ints, packed
 Mask = npt.NDArray[np.bool_]
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
-#: Places for objects at the start; a power of two, and more than a tracepoint can name at once.
-FEWEST = 1024
+#: Places for objects at the start; a power of two.
+FEWEST = 4 * ROOM
 
 _SCOPES = {Scope.GLOBAL: 0, Scope.CPU: 1, Scope.TASK: 2, Scope.OBJECT: 3}
 
@@ -77,8 +77,8 @@ class Running(ABC):
         self.states: Rows = np.empty(0, dtype=np.int16)
         self.since: Ints = np.empty(0, dtype=np.int64)
         self._comms: Batch | None = None
-        self._ring = Letters(twin)
-        self._values = np.empty(max(ROOM, program.selection.heaviest), dtype=np.int64)
+        self._ring = Letters(twin, program.selection.heaviest)
+        self._piece = max(1, ROOM // program.selection.width)
         self._ids: Ints = np.zeros(0, dtype=np.int64)
         self._places = np.zeros(0, dtype=np.int32)
         self._selector = self._make_selector(program, twin)
@@ -86,13 +86,13 @@ class Running(ABC):
     def _make_selector(self, program: Program, twin: Twin) -> Any:
         chosen, view = program.selection, twin.view
         lengths = [len(loads) for loads in chosen.loads]
+        places = (np.zeros(len(chosen.tracepoints) or 1, dtype=np.int64) for _ in range(3))
         return twin.Selector(
-            _SCOPES[program.monitor.scope], MAX_CPUS, MAX_PID,
-            view(packed([chosen.firsts], 1)), view(packed(chosen.slots, 3)),
-            view(packed(chosen.nodes, 6)), view(np.cumsum([0, *lengths], dtype=np.int64)),
-            view(packed(chosen.loads, 1)), chosen.widest, chosen.heaviest,
-            view(np.zeros(len(chosen.firsts), dtype=np.int64)),
-            twin.columns(len(chosen.columns) or 1), *self._ring.views, view(self._values),
+            _SCOPES[program.monitor.scope], MAX_CPUS, MAX_PID, chosen.width, chosen.heaviest,
+            view(packed(chosen.slots, 0)), view(packed(chosen.nodes, 6)),
+            view(np.cumsum([0, *lengths], dtype=np.int64)), view(packed(chosen.loads, 1)),
+            twin.columns(len(chosen.columns) or 1), twin.columns(len(chosen.tracepoints) or 1),
+            *map(view, list(places)[:2]), *self._ring.views,
         )  # fmt: skip
 
     @property
@@ -117,7 +117,7 @@ class Running(ABC):
         blank = self._blank()
         taken = taken[(taken >= len(blank)) | ~blank[np.minimum(taken, len(blank) - 1)]]
         count = len(self._ids)
-        if count < 2 * len(taken) + 2 * self.program.selection.widest:
+        if count < 2 * len(taken) + 2 * ROOM:
             count = max(FEWEST, 2 * count)
         self._take_places(grown(self._ids, count, 0), taken)
 
@@ -190,25 +190,25 @@ class Running(ABC):
 
     def step(self, batch: Batch, priorities: Priorities, steps: list[Transition]) -> list[Found]:
         """The violations in a batch; the steps, if they are observed, are appended."""
-        view, selector = self._twin.view, self._selector
-        bound = self.program.selection.bind(batch, priorities)
+        view, selector, selection = self._twin.view, self._selector, self.program.selection
         times = view(as_ints(batch.time))
         selector.begin(
-            view(as_ints(batch.tp)), view(as_ints(batch.cpu)), view(as_ints(batch.pid)),
-            [view(column) for column in bound.columns], view(bound.limits),
+            view(as_ints(batch.cpu)), view(as_ints(batch.pid)),
+            [view(column) for column in selection.bind(batch, priorities)],
+            [view(batch.rows(tp)) for tp in selection.tracepoints],
         )  # fmt: skip
         self._comms = batch
         found: list[Found] = []
-        while selector.next < len(batch):
-            first = self._ring.make_room()
-            count = selector.run(first, ROOM)
-            if count:
+        wide = selection.width
+        while (begin := selector.next(len(batch))) < len(batch):
+            end = min(begin + self._piece, len(batch))
+            first = self._ring.make_room((end - begin) * wide)
+            piece = Piece(batch, begin, end, first, wide, times)
+            if selector.run(begin, end, piece.first):
                 self.make_room(selector.top + 1)
-                piece = self._ring.add(Piece(batch, first, first + count, times))
+                self._ring.add(piece)
                 found += self._remembered(self._take(piece, steps))
-            elif selector.short >= 0:
-                raise ValueError(f"tracepoint {selector.short} has events without their fields")
-            elif self.program.monitor.scope is Scope.OBJECT and selector.next < len(batch):
+            else:
                 self._make_places()
         return found
 
@@ -291,17 +291,17 @@ class Running(ABC):
         self, piece: Piece, i: int, row: int, event: str, env: str | None = None
     ) -> "Judged":
         """The verdict on the letter ``i``, which was refused in ``row``."""
-        position, instance = int(self._ring.at[i]), int(self._ring.instances[i])
+        position, instance = piece.at(i), int(self._ring.instances[i])
         verdict = Verdict(
             self.program.monitor.name, *where(piece.batch, position), self.key(instance),
-            self._comm(piece.batch, i), self.state(row), event, position, env,
+            self._comm(piece, i), self.state(row), event, position, env,
             isinstance(self.program.model, Rule),
         )  # fmt: skip
         return Judged(Found(position, True, verdict.time, verdict), instance, row, i)
 
-    def _comm(self, batch: Batch, i: int) -> str:
+    def _comm(self, piece: Piece, i: int) -> str:
         """The name of the instance's task: as the event has it, else as the source knows it."""
-        position, letter = int(self._ring.at[i]), self.letter(i)
+        position, letter, batch = piece.at(i), self.letter(i), piece.batch
         if letter.comm is not None:
             row = int(np.searchsorted(batch.rows(letter.tp), position))
             return bytes(batch.fields[letter.tp][letter.comm][row]).decode("utf-8", "replace")
@@ -317,10 +317,10 @@ class Running(ABC):
     def _transition(
         self, piece: Piece, i: int, state: str, event: str, next_state: str, final: bool
     ) -> Transition:
-        position, instance = int(self._ring.at[i]), int(self._ring.instances[i])
+        position, instance = piece.at(i), int(self._ring.instances[i])
         return Transition(
             self.program.monitor.name, *where(piece.batch, position), self.key(instance),
-            state, event, next_state, final, position, self._comm(piece.batch, i),
+            state, event, next_state, final, position, self._comm(piece, i),
         )  # fmt: skip
 
     def _is_reset(self) -> Mask:

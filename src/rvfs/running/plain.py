@@ -31,8 +31,8 @@ class Plain(Running):
     def _make_stepper(self) -> Any:
         view = self._twin.view
         return self._twin.Stepper(
-            view(self._table), self._width, self.program.idle, *self._ring.views,
-            view(self.counts), view(self._violations),
+            view(self._table), self._width, self.program.idle, self.program.selection.width,
+            *self._ring.views[:2], view(self.counts), view(self._violations),
         )  # fmt: skip
 
     def _grow(self, count: int) -> None:
@@ -41,7 +41,9 @@ class Plain(Running):
 
     def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
         sides = self._sides()
-        found = self._stepper.run(piece.first, piece.last, piece.times, *map(self._seen, sides))
+        found = self._stepper.run(
+            piece.begin, piece.end, piece.first, piece.times, *map(self._seen, sides)
+        )
         if self.observed:
             steps += self._transitions(piece, *sides)
         for i, row in self._violations[: 2 * found].reshape(-1, 2).tolist():
@@ -64,7 +66,7 @@ class Plain(Running):
         """The steps that the model took: not those of idle instances, violations and resets."""
         idle, mine = self.program.idle, slice(piece.first, piece.last)
         before, after, letters = before[mine], after[mine], self._ring.letters[mine]
-        ran = (before < idle) | self._entering(Entry.START_RUN)[letters]
+        ran = (letters >= 0) & ((before < idle) | self._entering(Entry.START_RUN)[letters])
         for i in np.flatnonzero(ran & (after >= 0) & (after < idle)).tolist():
             new, place = self._model.states[int(after[i])], piece.first + i
             yield self._transition(

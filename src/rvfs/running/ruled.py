@@ -56,8 +56,8 @@ class Ruled(Running):
             signed((1 << len(rule.atoms)) - 1), *self._first, view(small_ints(kinds)),
             view(packed([[signed(letter.puts) for letter in letters]], 1)),
             view(packed([[signed(letter.holds) for letter in letters]], 1)),
-            view(np.cumsum([0, *lengths], dtype=np.int64)), *self._ring.views, view(self._values),
-            view(self.counts), view(self._violations),
+            view(np.cumsum([0, *lengths], dtype=np.int64)), program.selection.width,
+            *self._ring.views, view(self.counts), view(self._violations),
         )  # fmt: skip
 
     def _grow(self, count: int) -> None:
@@ -81,7 +81,7 @@ class Ruled(Running):
         if self.observed:
             sides = tuple(np.empty(2 * RING, dtype=kind) for kind in _SIDES)
         seen = (None if side is None else self._twin.view(side) for side in sides)
-        found = self._stepper.run(piece.first, piece.last, piece.times, *seen)
+        found = self._stepper.run(piece.begin, piece.end, piece.first, piece.times, *seen)
         if self.observed:
             steps += self._transitions(piece, *sides)
         for i, row, value in self._violations[: 3 * found].reshape(-1, 3).tolist():

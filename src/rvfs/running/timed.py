@@ -48,8 +48,9 @@ class Timed(Plain):
         return self._twin.Timed(
             view(self._table), self._width, program.idle, view(small_ints(kinds)),
             view(small_ints(self._rearms)), *self._load_registers(), len(model.timing.clocks),
-            self._span, UNSET, NEVER, HORIZON, *self._ring.views, view(self._values),
-            view(self.counts), view(self._violations),
+            self._span, UNSET, NEVER, HORIZON, program.selection.width,
+            program.selection.heaviest, *self._ring.views, view(self.counts),
+            view(self._violations),
         )  # fmt: skip
 
     def _load_registers(self) -> Iterator[Any]:
@@ -103,7 +104,7 @@ class Timed(Plain):
 
     def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
         sides = self._sides()
-        self._stepper.begin(piece.first)
+        self._stepper.begin(piece.begin, piece.first)
         while self._stepper.next < piece.last:
             found = self._stepper.run(piece.last, piece.times, *map(self._seen, sides))
             for record in self._records(found):
