@@ -26,7 +26,7 @@ from rvfs.errors import Gone, InvalidInput, NotPermitted
 from rvfs.event import Batch, batch_of
 from rvfs.monitor import MAX_NAME
 from rvfs.news import NEVER, News
-from rvfs.tracepoint import Field, Tracepoint
+from rvfs.tracepoint import COMMON_FIELDS, Field, Tracepoint
 
 Key = TypeVar("Key")
 
@@ -301,24 +301,29 @@ _FIELD = re.compile(
        | (?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote) )""",
     re.VERBOSE | re.DOTALL,
 )
-#: Not fields of the event itself; the limits are the kernel's (64 bit).
+#: Not fields of the event itself, but what every event has; the limits are the kernel's (64 bit).
 _COMMON = {
     "common_cpu": range(1 << 13),
     "common_pid": range(1 << 22),
+    "common_flags": range(1 << 8),
+    "common_preempt_count": range(1 << 8),
 }
+#: Of these, what a batch has for itself.
+_PLACE = "common_cpu", "common_pid"
 
 
 @dataclass
 class Injected:
-    """One event as it was written: its own fields, and the CPU and task it happens on."""
+    """One event as it was written: its own fields, and where and how it happens."""
 
     values: dict[str, object]
     common: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COMMON, 0))
 
     def batch(self, number: int, time: int) -> Batch:
         """The event as a batch of one; ``time`` in ns."""
-        event = (number, time, self.common["common_cpu"], self.common["common_pid"], self.values)
-        return batch_of([event], dict(self._comms()))
+        head = {name: value for name, value in self.common.items() if name not in _PLACE}
+        cpu, pid = (self.common[name] for name in _PLACE)
+        return batch_of([(number, time, cpu, pid, {**self.values, **head})], dict(self._comms()))
 
     def _comms(self) -> Iterable[tuple[int, str]]:
         """The names of tasks, from fields in pairs: ``comm`` and ``pid``, ``prev_comm`` …"""
@@ -332,8 +337,9 @@ def parse_event(data: bytes, tracepoint: Tracepoint) -> Injected:
     """``field=1 field="text" …``; what is not named is 0 or empty.
 
     Numbers are decimal, hexadecimal (0x) or octal (0) and must fit the field; a string is cut
-    to the length of its array. ``common_cpu`` and ``common_pid`` say where the event happens
-    (default 0). Raises :class:`InvalidInput`, :class:`UnknownName`.
+    to the length of its array. ``common_cpu`` and ``common_pid`` say where the event happens,
+    ``common_flags`` and ``common_preempt_count`` how (default 0). Raises
+    :class:`InvalidInput`, :class:`UnknownName`.
     """
     if len(data) > MAX_INJECT:
         raise InvalidInput(f"an event has {MAX_INJECT} bytes at most, not {len(data)}")
@@ -356,6 +362,8 @@ def _put(event: Injected, match: re.Match[bytes], tracepoint: Tracepoint) -> Non
     if name in _COMMON:
         event.common[name] = _number(name, match, _COMMON[name])
         return
+    if name in COMMON_FIELDS:
+        raise InvalidInput(f"{name} cannot be told: sched_switch tells it")
     declared = tracepoint.field(name)
     if declared.is_string:
         event.values[name] = _string(declared, match)

@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from types import CoroutineType, ModuleType
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -381,7 +381,7 @@ class Operations(pyfuse3.Operations):
     async def drop_names(self) -> None:
         """Returns when the kernel knows no more what it should not."""
         names, self._leases.dropped = self._leases.dropped, []
-        await trio.to_thread.run_sync(_drop, names, abandon_on_cancel=True)  # type: ignore[call-arg]
+        await trio.to_thread.run_sync(partial(_drop, names), abandon_on_cancel=True)
 
     async def _drop_but(self, locked: set[int]) -> None:
         """The kernel holds these folders until it is answered: names in them go after that."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rvfs.errors import InvalidInput
 from rvfs.model.automaton import INVALID, Automaton
-from rvfs.model.filter import Filter, parse_filter
+from rvfs.model.filter import Comparison, Filter
 from rvfs.model.rule import Rule
 from rvfs.monitor import Action, Binding, Entry, Model, Monitor, Scope
 from rvfs.select import Atoms, Origin, Priorities, Selection, Slot
@@ -34,10 +34,14 @@ _BIRTH: tuple[tuple[str, str, Filter | None], ...] = (
     ("task:task_newtask", "pid", None),
 )
 #: A dead task still runs up to its last switch (EXIT_DEAD or EXIT_ZOMBIE in prev_state).
+_DEAD = Filter(
+    "prev_state & 0x30", frozenset({"prev_state"}), frozenset(),
+    Comparison("prev_state", "&", 0x30),
+)  # fmt: skip
 _DEATH: tuple[tuple[str, str, Filter | None], ...] = (
     ("sched:sched_process_exit", "pid", None),
     ("sched:sched_process_free", "pid", None),
-    ("sched:sched_switch", "prev_pid", parse_filter("prev_state & 0x30")),
+    ("sched:sched_switch", "prev_pid", _DEAD),
 )
 _SWITCH = "sched:sched_switch"
 #: Columns that a batch has for itself, or the engine.

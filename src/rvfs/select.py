@@ -109,7 +109,8 @@ class _Fields(Mapping[str, Column]):
                 return self._batch.pid[rows]
             case _ if name == COMMON_PRIO:
                 return self._priorities.before(self._batch)[rows]
-        self._priorities.warn(name)
+        if len(rows):
+            self._priorities.warn(name)
         return np.zeros(len(rows), dtype=np.int64)
 
     def __iter__(self) -> Any:

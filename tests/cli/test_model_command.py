@@ -99,7 +99,7 @@ def test_a_container_is_checked_with_its_children(rvfs: Say) -> None:
     assert (status, err) == (0, "")
     assert [line.split(": ")[0] for line in out.splitlines()] == [
         "sched:sco", "sched:snroc", "sched:scpd", "sched:snep", "sched:sts", "sched:nrp",
-        "sched:sssw", "wip",
+        "sched:sssw", "sched:opid", "wip",
     ]  # fmt: skip
 
 
@@ -302,17 +302,25 @@ def test_list_is_in_the_order_of_available_monitors(rvfs: Say, tmp_path: Path) -
     assert (
         out
         == """\
-wip          wakeup in preemptive per-cpu testing monitor.
-wwnr         wakeup while not running per-task testing model.
-sched        container for several scheduler monitor specifications.
-sched:sssw   set state sleep and wakeup.
-sched:nrp    need resched preempts.
-sched:sts    schedule implies task switch.
-sched:snep   schedule does not enable preempt.
-sched:scpd   schedule called with preemption disabled.
-sched:snroc  set non runnable on its own context.
-sched:sco    scheduling context operations.
-lamp         a lamp.
+wip              wakeup in preemptive per-cpu testing monitor.
+wwnr             wakeup while not running per-task testing model.
+sched            container for several scheduler monitor specifications.
+sched:opid       operations with preemption and irq disabled.
+sched:sssw       set state sleep and wakeup.
+sched:nrp        need resched preempts.
+sched:sts        schedule implies task switch.
+sched:snep       schedule does not enable preempt.
+sched:scpd       schedule called with preemption disabled.
+sched:snroc      set non runnable on its own context.
+sched:sco        scheduling context operations.
+rtapp            Collection of monitors for detecting problems with real-time applications
+rtapp:wakeup     Monitor that real-time tasks are not woken by lower-priority tasks
+rtapp:sleep      Monitor that RT tasks do not undesirably sleep
+rtapp:pagefault  Monitor that RT tasks do not raise page faults
+stall            identify tasks stalled for longer than a threshold.
+deadline         container for several deadline scheduler specifications.
+deadline:nomiss  dl entities run to completion before their deadline.
+lamp             a lamp.
 """
     )
 

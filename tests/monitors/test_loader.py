@@ -9,6 +9,7 @@ from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.monitor import Entry, Scope
 from rvfs.monitors import (
     LANGUAGES,
+    SHIPPED,
     available,
     from_folder,
     load_model_file,
@@ -302,9 +303,8 @@ def test_a_folder_without_monitors_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_comes_after_the_shipped_monitors(tmp_path: Path) -> None:
     write_lamp(tmp_path)
-    assert [loaded.monitor.name for loaded in available(tmp_path)] == [
-        "wip", "wwnr", "sched", "lamp",
-    ]  # fmt: skip
+    names = [loaded.monitor.name for loaded in available(tmp_path)]
+    assert names == [*SHIPPED, "lamp"]
 
 
 def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_a_plugin_that_fails_is_left_out_and_named(
     write_lamp(tmp_path / "taken", "sco")
     monkeypatch.syspath_prepend(tmp_path)
     offer_plugins(monkeypatch, a_good="rvfs_bad:GOOD", bad=value)
-    assert [loaded.monitor.name for loaded in available()] == ["wip", "wwnr", "sched", "lamp"]
+    assert [loaded.monitor.name for loaded in available()] == [*SHIPPED, "lamp"]
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("rvfs.monitors", "WARNING")
     assert record.getMessage().startswith(f"monitor plug-in bad ({value}) left out: ")

@@ -1,13 +1,18 @@
-"""The shipped monitors against the tables of the kernel's monitors, written out here.
+"""The shipped automata against the tables of the kernel's monitors, written out here.
 
 A model is a description, a scope, its final states, and its matrix: one row per state in
 the order of the index (the initial state first), one column per event, ``-`` a violation.
 A binding is a tracepoint, what picks the instance, a condition, an entry point, an event.
+A timing is what a state or a transition asks for, and the clocks that it resets.
 """
+
+import re
 
 import pytest
 
 from rvfs.model.automaton import Automaton
+from rvfs.model.guard import parse_constraint, parse_invariant
+from rvfs.model.terms import parse_sum
 from rvfs.monitor import Entry, Monitor
 from rvfs.monitors import SHIPPED, shipped, shipped_monitor
 
@@ -94,6 +99,30 @@ MODELS = {
             - - - -
             runnable -
     """),
+    "opid": ("operations with preemption and irq disabled.", "cpu", "any", """
+             sched_need_resched  sched_waking
+        any  any                 any
+    """),
+    "stall": ("identify tasks stalled for longer than a threshold.", "task", "dequeued", """
+                  sched_switch_in  sched_switch_preempt  sched_switch_wait  sched_wakeup
+        dequeued  -                -                     -                  enqueued
+        enqueued  running          -                     -                  enqueued
+        running   running          enqueued              dequeued           running
+    """),
+    "nomiss": ("dl entities run to completion before their deadline.", "object", "ready", """
+                   dl_replenish  dl_server_idle  dl_server_stop  dl_throttle
+                                 sched_switch_in  sched_switch_suspend  sched_wakeup
+        ready      ready         idle            sleeping        throttled
+                                 running          -                     ready
+        idle       ready         idle            sleeping        throttled
+                                 running          -                     -
+        running    running       idle            sleeping        throttled
+                                 running          sleeping              running
+        sleeping   ready         sleeping        sleeping        throttled
+                                 running          -                     ready
+        throttled  ready         throttled       -               throttled
+                                 -                throttled             throttled
+    """),
 }  # fmt: skip
 STATES = {
     "wip": "preemptive non_preemptive",
@@ -105,6 +134,47 @@ STATES = {
     "sts": "can_sched cant_sched disable_to_switch enable_to_exit in_irq scheduling switching",
     "nrp": "preempt_irq any_thread_running nested_preempt rescheduling",
     "sssw": "runnable signal_wakeup sleepable sleeping",
+    "opid": "any",
+    "stall": "dequeued enqueued running",
+    "nomiss": "ready idle running sleeping throttled",
+}
+#: The clocks and the other variables, what each state bounds, what each transition asks for.
+TIMINGS = {
+    "opid": ("", "irq_off preempt_off", {}, {
+        "any sched_need_resched": "irq_off == 1",
+        "any sched_waking": "irq_off == 1 && preempt_off == 1",
+    }),
+    "stall": ("clk", "", {"enqueued": "clk < threshold_jiffies"}, {
+        "dequeued sched_wakeup": "reset(clk)",
+        "running sched_switch_preempt": "reset(clk)",
+    }),
+    "nomiss": ("clk", "is_constr_dl is_defer", {
+        "ready": "clk < DEADLINE_NS()", "running": "clk < DEADLINE_NS()",
+    }, {
+        "ready dl_replenish": "reset(clk)", "idle dl_replenish": "reset(clk)",
+        "running dl_replenish": "reset(clk)", "sleeping dl_replenish": "reset(clk)",
+        "throttled dl_replenish": "reset(clk)",
+        "ready dl_throttle": "is_defer == 1",
+        "sleeping dl_throttle": "is_constr_dl == 1 || is_defer == 1",
+    }),
+}  # fmt: skip
+PARAMETERS = {"stall": {"threshold_jiffies": 1000}, "nomiss": {"deadline_thresh": 4_000_000}}
+HEAD = {"irq_off": "common_flags & 1", "preempt_off": "common_preempt_count & 0xf"}
+ENTITY = {
+    "dl_deadline": "dl_deadline", "is_constr_dl": "dl_deadline != dl_period",
+    "is_defer": "dl_defer",
+}  # fmt: skip
+#: What each binding tells; the others tell nothing.
+ENVIRONMENTS = {
+    "opid": {
+        "sched:sched_waking": HEAD,
+        "sched:sched_set_need_resched_tp": HEAD,
+    },
+    "nomiss": {
+        "sched:sched_dl_replenish_tp": ENTITY,
+        "sched:sched_dl_throttle_tp": ENTITY,
+        "sched:sched_dl_server_stop_tp": ENTITY,
+    },
 }
 
 INTERRUPTS = """
@@ -174,7 +244,38 @@ BINDINGS = {
         sched:sched_wakeup | task pid      |                      | start  | sched_wakeup
         signal:signal_deliver |            |                      | handle | signal_deliver
     """,
+    "opid": """
+        sched:sched_set_need_resched_tp | | | start_run | sched_need_resched
+        sched:sched_waking              | | | start_run | sched_waking
+    """,
+    "stall": """
+        sched:sched_switch | task prev_pid | prev_state != 0 && !(prev_state & 0x100) \
+                                                           | start  | sched_switch_wait
+        sched:sched_switch | task prev_pid |               | handle | sched_switch_preempt
+        sched:sched_switch | task next_pid |               | handle | sched_switch_in
+        sched:sched_wakeup | task pid      |               | handle | sched_wakeup
+    """,
+    "nomiss": """
+        sched:sched_dl_replenish_tp   | id id | type >= 1 && type <= 3 | handle | dl_replenish
+        sched:sched_dl_throttle_tp    | id id | type >= 1 && type <= 3 | handle | dl_throttle
+        sched:sched_dl_server_stop_tp | id id | type >= 1 && type <= 3 | start_run | dl_server_stop
+        sched:sched_switch | id prev_pid \
+            | prev_prio < 0 && prev_state != 0 && !(prev_state & 0x100) \
+            | handle | sched_switch_suspend
+        sched:sched_switch | id next_pid           | next_prio < 0 | start_run | sched_switch_in
+        sched:sched_switch | id -common_cpu        | next_pid == 0 | handle | dl_server_idle
+        sched:sched_switch | id -common_cpu - 8192 | next_pid == 0 | handle | dl_server_idle
+        sched:sched_wakeup | id pid                | prio < 0      | handle | sched_wakeup
+        sched:sched_process_exit | id pid          | prio < 0      | reset |
+        raw_syscalls:sys_enter | id common_pid \
+            | (id == 144 && args[1] != 6 || id == 314) && args[0] == 0 | reset |
+        raw_syscalls:sys_enter | id args[0] \
+            | (id == 144 && args[1] != 6 || id == 314) && args[0] != 0 | reset |
+    """,
 }
+
+#: Between cells; "||" is in a condition.
+_BAR = re.compile(r"(?<!\|)\|(?!\|)")
 
 every_monitor = pytest.mark.parametrize("name", MODELS)
 
@@ -214,14 +315,18 @@ def test_the_final_state(name: str) -> None:
 
 @every_monitor
 def test_the_bindings(name: str) -> None:
-    told = [[" ".join(cell.split()) for cell in line.split("|")]
-            for line in BINDINGS[name].splitlines() if line.strip()]  # fmt: skip
+    lines = filter(str.strip, BINDINGS[name].splitlines())
+    told = [[" ".join(cell.split()) for cell in _BAR.split(line)] for line in lines]
     assert [
         [
             binding.tracepoint,
             " ".join(
                 f"{key} {value}"
-                for key, value in (("task", binding.task), ("cpu", binding.cpu))
+                for key, value in (
+                    ("task", binding.task),
+                    ("cpu", binding.cpu),
+                    ("id", binding.id and binding.id.text),
+                )
                 if value
             ),
             binding.when.text if binding.when else "",
@@ -237,26 +342,67 @@ def test_every_event_of_the_model_is_bound_and_something_starts(name: str) -> No
     bindings = monitor(name).bindings
     model = monitor(name).model
     assert isinstance(model, Automaton)
-    assert {binding.event for binding in bindings} == set(model.events)
-    assert any(binding.entry is Entry.START for binding in bindings)
+    events = {binding.event for binding in bindings if binding.entry is not Entry.RESET}
+    assert events == set(model.events)
+    assert any(binding.entry in (Entry.START, Entry.START_RUN) for binding in bindings)
+
+
+@every_monitor
+def test_the_timing(name: str) -> None:
+    model = monitor(name).model
+    assert isinstance(model, Automaton)
+    if name not in TIMINGS:
+        assert model.timing is None
+        return
+    clocks, variables, bounds, constraints = TIMINGS[name]
+    assert model.timing is not None
+    assert model.timing.clocks == tuple(clocks.split())
+    assert model.timing.envs == tuple(variables.split())
+    assert model.timing.invariants == {s: parse_invariant(text) for s, text in bounds.items()}
+    assert {" ".join(place): asked for place, asked in model.timing.constraints.items()} == {
+        place: parse_constraint(text) for place, text in constraints.items()
+    }
+
+
+@every_monitor
+def test_the_parameters_and_the_environment(name: str) -> None:
+    assert monitor(name).params == PARAMETERS.get(name, {})
+    told = ENVIRONMENTS.get(name, {})
+    for binding in monitor(name).bindings:
+        env = {variable: reading.text for variable, reading in binding.env.items()}
+        assert env == told.get(binding.tracepoint, {})
+
+
+def test_the_deadline_of_an_entity_is_its_own_and_the_threshold() -> None:
+    (value,) = monitor("nomiss").values.items()
+    assert value == ("DEADLINE_NS", parse_sum("dl_deadline + deadline_thresh"))
 
 
 def test_the_order_of_registration() -> None:
-    assert SHIPPED == ("wip", "wwnr", "sched")
-    wip, wwnr, sched = shipped()
-    assert [loaded.monitor.name for loaded in (wip, wwnr, sched)] == ["wip", "wwnr", "sched"]
-    assert [child.monitor.name for child in sched.children] == [
-        "sco", "snroc", "scpd", "snep", "sts", "nrp", "sssw",
-    ]  # fmt: skip
-    assert wip.children == wwnr.children == ()
+    """Listings show children of a container in reverse: the newest first."""
+    assert SHIPPED == ("wip", "wwnr", "sched", "rtapp", "stall", "deadline")
+    assert tuple(loaded.monitor.name for loaded in shipped()) == SHIPPED
+    children = {top.monitor.name: [c.monitor.name for c in top.children] for top in shipped()}
+    assert children == {
+        "wip": [], "wwnr": [],
+        "sched": ["sco", "snroc", "scpd", "snep", "sts", "nrp", "sssw", "opid"],
+        "rtapp": ["pagefault", "sleep", "wakeup"],
+        "stall": [], "deadline": ["nomiss"],
+    }  # fmt: skip
 
 
-def test_sched_is_a_container() -> None:
-    assert monitor("sched").is_container
-    assert monitor("sched").description == (
-        "container for several scheduler monitor specifications."
-    )
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        ("sched", "container for several scheduler monitor specifications."),
+        ("rtapp", "Collection of monitors for detecting problems with real-time applications"),
+        ("deadline", "container for several deadline scheduler specifications."),
+    ],
+)
+def test_the_containers(name: str, description: str) -> None:
+    assert monitor(name).is_container
+    assert monitor(name).description == description
 
 
 def test_nothing_shipped_gives_a_warning() -> None:
-    assert [loaded.warnings for outer in shipped() for loaded in outer] == [()] * 10
+    assert {loaded.warnings for outer in shipped() for loaded in outer} == {()}

@@ -83,7 +83,7 @@ def test_an_event_names_fields_in_any_order() -> None:
         "comm": b"ab", "pid": -15, "state": 16, "small": 0, "name": b"x y",
         "many[0]": 0, "many[1]": 7, "many[2]": 0, "wide": 2**64 - 1,
     }  # fmt: skip
-    assert event.common == {"common_cpu": 0, "common_pid": 0}
+    assert set(event.common.values()) == {0}
 
 
 def test_an_empty_event_is_all_zero() -> None:
@@ -100,7 +100,15 @@ def test_common_fields_say_where_it_happens() -> None:
     batch = parse_event(b"common_cpu=3 common_pid=77 pid=5 comm='me'", POINT).batch(9, 1234)
     assert (batch.tp[0], batch.time[0], batch.cpu[0], batch.pid[0]) == (9, 1234, 3, 77)
     assert batch.values(0)["pid"] == 5
+    assert batch.values(0).keys() > POINT.by_name.keys()
     assert batch.comm(5, 0) == "me"
+
+
+def test_common_fields_say_how_it_happens() -> None:
+    batch = parse_event(b"common_flags=0x11 common_preempt_count=2", POINT).batch(9, 1234)
+    values = batch.values(0)
+    assert (values["common_flags"], values["common_preempt_count"]) == (0x11, 2)
+    assert parse_event(b"", POINT).batch(9, 1234).values(0)["common_flags"] == 0
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,8 @@ def test_common_fields_say_where_it_happens() -> None:
         (b"many=1", "has no field .many."),
         (b"common_cpu=8192", "outside 0..8191"),
         (b"common_pid=-1", "outside 0..4194303"),
+        (b"common_flags=256", "outside 0..255"),
+        (b"common_prio=3", "common_prio cannot be told"),
         (b"name='" + b"x" * 256 + b"'", "255 bytes at most"),
         (b"pid=1 " * 700, "4095 bytes at most"),
     ],

@@ -18,14 +18,17 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import lark
 import numpy as np
 import numpy.typing as npt
 
 from rvfs.errors import InvalidInput, ModelError
 from rvfs.event import Column
+from rvfs.model.grammar import built
+
+if TYPE_CHECKING:
+    import lark
 
 Mask = npt.NDArray[np.bool_]
 Columns = Mapping[str, Column]
@@ -152,29 +155,27 @@ def _compare_text(column: Column, sign: str, text: str) -> Mask:
     return equal if sign == "==" else ~equal
 
 
-@lark.v_args(inline=True)
-class _Build(lark.Transformer[lark.Token, Test]):
+class _Build:
     """Turns the parse tree into a test."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.fields: set[str] = set()
         self.strings: set[str] = set()
 
-    def number(self, token: lark.Token) -> int:
+    def number(self, token: "lark.Token") -> int:
         value = int(token, 16) if "x" in token.lower() else int(token)
         if not -(2**63) <= value < 2**64:
             raise InvalidInput(f"{token} does not fit in 64 bits")
         return value
 
-    def string(self, token: lark.Token) -> str:
+    def string(self, token: "lark.Token") -> str:
         return str(token[1:-1])
 
-    def other(self, token: lark.Token) -> Other:
+    def other(self, token: "lark.Token") -> Other:
         self.fields.add(str(token))
         return Other(str(token))
 
-    def comparison(self, name: lark.Token, sign: lark.Token, value: int | str | Other) -> Test:
+    def comparison(self, name: "lark.Token", sign: "lark.Token", value: int | str | Other) -> Test:
         field = str(name)
         self.fields.add(field)
         if isinstance(value, str):
@@ -197,17 +198,21 @@ class _Build(lark.Transformer[lark.Token, Test]):
 
 
 @functools.cache
-def _parser() -> lark.Lark:
+def _parser() -> "lark.Lark":
+    import lark
+
     return lark.Lark(_GRAMMAR, start="either", parser="lalr")
 
 
 def parse_filter(text: str, *, file: str = "<filter>") -> Filter:
     """Read a condition. Raises :class:`ModelError` with the column and what was expected."""
+    import lark
+
     build = _Build()
     try:
-        test = build.transform(_parser().parse(text))
-    except lark.exceptions.VisitError as error:
-        raise ModelError(f"{error.orig_exc} in {text!r}", file=file) from None
+        test = built(_parser().parse(text), build)
+    except InvalidInput as error:
+        raise ModelError(f"{error} in {text!r}", file=file) from None
     except lark.exceptions.UnexpectedInput as error:
         raise ModelError(_explain(text, error), file=file) from None
     except RecursionError:
@@ -215,7 +220,9 @@ def parse_filter(text: str, *, file: str = "<filter>") -> Filter:
     return Filter(text, frozenset(build.fields), frozenset(build.strings), test)
 
 
-def _explain(text: str, error: lark.exceptions.UnexpectedInput) -> str:
+def _explain(text: str, error: "lark.exceptions.UnexpectedInput") -> str:
+    import lark
+
     wanted: set[str] = set()
     column = error.column
     if isinstance(error, lark.UnexpectedToken):

@@ -15,11 +15,14 @@ reads means the same here. Faults are :class:`InvalidInput`: who has the label k
 """
 
 import functools
-
-import lark
+from typing import TYPE_CHECKING
 
 from rvfs.errors import InvalidInput
+from rvfs.model.grammar import built
 from rvfs.model.timing import And, Condition, Constraint, Guard, Not, Or, Value
+
+if TYPE_CHECKING:
+    import lark
 
 _GRAMMAR = r"""
 constraint: _part (";" _part)*
@@ -110,20 +113,21 @@ def _implied(name: str) -> str | None:
     return next((unit for end, unit in _SUFFIX_UNITS.items() if lower.endswith(end)), None)
 
 
-@lark.v_args(inline=True)
-class _Build(lark.Transformer[lark.Token, object]):
+class _Build:
     """Turns the parse tree into the words of :mod:`rvfs.model.timing`."""
 
-    def number(self, digits: lark.Token, unit: lark.Token | None) -> Value:
+    def number(self, digits: "lark.Token", unit: "lark.Token | None") -> Value:
         if int(digits) > _LARGEST:
             raise InvalidInput(f"{digits} does not fit in 64 bits")
         return Value(number=int(digits), unit=unit and str(unit))
 
-    def name(self, name: lark.Token, call: lark.Token | None, unit: lark.Token | None) -> Value:
+    def name(
+        self, name: "lark.Token", call: "lark.Token | None", unit: "lark.Token | None"
+    ) -> Value:
         told = str(unit) if unit else _implied(name)
         return Value(name=str(name), of_instance=call is not None, unit=told)
 
-    def condition(self, env: lark.Token, sign: lark.Token, value: Value) -> Condition:
+    def condition(self, env: "lark.Token", sign: "lark.Token", value: Value) -> Condition:
         return Condition(str(env), str(sign), value)
 
     def negation(self, guard: Guard) -> Not:
@@ -135,7 +139,7 @@ class _Build(lark.Transformer[lark.Token, object]):
     def either(self, *guards: Guard) -> Or:
         return Or(guards)
 
-    def reset(self, clock: lark.Token) -> str:
+    def reset(self, clock: "lark.Token") -> str:
         return str(clock)
 
     def constraint(self, *parts: "str | Guard") -> Constraint:
@@ -150,24 +154,30 @@ class _Build(lark.Transformer[lark.Token, object]):
 
 
 @functools.cache
-def _parser() -> lark.Lark:
+def _parser() -> "lark.Lark":
+    import lark
+
     return lark.Lark(
         _GRAMMAR, start=["constraint", "either"], parser="lalr", maybe_placeholders=True
     )
 
 
 def _parse(text: str, start: str, what: str) -> object:
+    import lark
+
     try:
-        return _Build().transform(_parser().parse(text, start=start))
-    except lark.exceptions.VisitError as error:
-        raise InvalidInput(f"the {what} {text!r}: {error.orig_exc}") from None
+        return built(_parser().parse(text, start=start), _Build())
+    except InvalidInput as error:
+        raise InvalidInput(f"the {what} {text!r}: {error}") from None
     except lark.exceptions.UnexpectedInput as error:
         raise InvalidInput(_explain(text, error, what)) from None
     except RecursionError:
         raise InvalidInput(f"the {what} {text[:20]!r}… is nested too deeply") from None
 
 
-def _explain(text: str, error: lark.exceptions.UnexpectedInput, what: str) -> str:
+def _explain(text: str, error: "lark.exceptions.UnexpectedInput", what: str) -> str:
+    import lark
+
     column, found, wanted = error.column, text[error.column - 1 :][:1], set[str]()
     if isinstance(error, lark.UnexpectedToken):
         wanted, found = error.accepts or error.expected, str(error.token)

@@ -18,6 +18,7 @@ from rvfs.errors import AlreadyRegistered, InvalidInput, ModelError, UnknownName
 from rvfs.model.rule import Rule
 from rvfs.monitor import Model, Monitor
 from rvfs.monitors.files import is_model, load_file, load_folder, load_model, load_monitor
+from rvfs.monitors.kept import read_once
 from rvfs.monitors.texts import LANGUAGES, Loaded, load_texts
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 #: The shipped top-level monitors in the order of registration.
-SHIPPED = ("wip", "wwnr", "sched")
+SHIPPED = ("wip", "wwnr", "sched", "rtapp", "stall", "deadline")
 #: Entry points of this group load to a folder of monitor folders.
 PLUGIN_GROUP = "rvfs.monitors"
 
@@ -67,7 +68,7 @@ def shipped() -> tuple[Loaded, ...]:
 @functools.cache
 def shipped_folder(name: str) -> Loaded:
     """One of :data:`SHIPPED`, without the others."""
-    return load_monitor(resources.files("rvfs.monitors") / name)
+    return read_once(resources.files("rvfs.monitors") / name, load_monitor)
 
 
 def plugins() -> tuple[Loaded, ...]:

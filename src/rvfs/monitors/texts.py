@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rvfs.errors import ModelError
-from rvfs.model.dot import parse_dot
-from rvfs.model.ltl import parse_ltl
 from rvfs.model.text import ModelText
 from rvfs.monitor import Model, Monitor
 from rvfs.monitors.bindings import Bindings, read_bindings
@@ -34,8 +32,23 @@ class Language(NamedTuple):
     marker: str
 
 
-DOT = Language(parse_dot, "//!")
-LTL = Language(parse_ltl, "#!")
+# Their grammars take longer to load than all else: they are loaded by who has a text to read.
+
+
+def _read_dot(text: str, *, file: str, name: str) -> ModelText[Model]:
+    from rvfs.model.dot import parse_dot
+
+    return parse_dot(text, file=file, name=name)
+
+
+def _read_ltl(text: str, *, file: str, name: str) -> ModelText[Model]:
+    from rvfs.model.ltl import parse_ltl
+
+    return parse_ltl(text, file=file, name=name)
+
+
+DOT = Language(_read_dot, "//!")
+LTL = Language(_read_ltl, "#!")
 #: What a model file may be, by its suffix.
 LANGUAGES: Mapping[str, Language] = {".dot": DOT, ".gv": DOT, ".ltl": LTL}
 

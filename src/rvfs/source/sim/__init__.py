@@ -1,8 +1,9 @@
 """A simulated machine as a source of events.
 
 ``scripts`` is what can happen, as a table; ``faults`` what may go wrong; ``machine`` decides
-what happens next; ``emission`` makes batches of it. This file is the source: it reads the
-machine in stretches, gives out what is due and wanted, and counts what was planted.
+what happens next, and ``alarms`` until when; ``emission`` makes batches of it. This file is
+the source: it reads the machine in stretches, gives out what is due and wanted, and counts
+what was planted.
 
 The stream depends on the options alone: not on how it is read, nor on what is subscribed,
 which only picks events and fields. Time is simulated, in ns.
@@ -11,6 +12,7 @@ which only picks events and fields. Time is simulated, in ns.
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 
 import numpy as np
 import trio
@@ -19,7 +21,7 @@ from rvfs.errors import InvalidInput
 from rvfs.event import Batch
 from rvfs.source import Wanted
 from rvfs.source.sim.emission import WIDTH, Book, Stretch
-from rvfs.source.sim.faults import SECOND, Fault, Plan, Planted, parse_fault
+from rvfs.source.sim.faults import NO_EVENT, SECOND, Fault, Plan, Planted, parse_fault
 from rvfs.source.sim.machine import Machine
 from rvfs.source.sim.parts import ORIGIN
 from rvfs.source.sim.scheduler import Codes
@@ -51,8 +53,9 @@ class Sim:
     """The simulated machine.
 
     ``rate`` is events per second on average, of the machine's clock and the wall's; None is
-    as fast as somebody reads. ``duration`` is in seconds of simulated time; None is without end.
-    ``clock`` gives the wall's seconds, for the rate.
+    as fast as somebody reads. A large machine may be faster than a low rate, as nobody waits
+    for a CPU much longer than a second. ``duration`` is in seconds of simulated time; None is
+    without end. ``clock`` gives the wall's seconds, for the rate.
 
     ``counts`` has the violations planted in what was read so far, per monitor; ``planted``
     the last :data:`KEPT` of them. Raises :class:`InvalidInput` for an option out of range.
@@ -79,6 +82,7 @@ class Sim:
         self.cpus = cpus
         self.counts: Counter[str] = Counter()
         self.planted: deque[Planted] = deque(maxlen=KEPT)
+        self._pending: list[tuple[int, int, Planted]] = []
         self._clock, self._rate, self._began = clock, rate, math.inf
         density = rate or NATURAL_RATE * cpus
         self._book = Book(vocabulary, min(1.0, BUSY * cpus * SECOND / (density * MEAN_GAP)))
@@ -144,14 +148,23 @@ class Sim:
         first, last = np.searchsorted(self._positions, (self._at, stop))
         chosen = self._positions[first : min(last, first + limit)]
         self._account(int(chosen[-1]) + 1 if len(chosen) == limit else max(stop, self._at))
-        return self._stretch.batch(chosen, self._wanted)
+        now = int(self._stretch.time[self._at - 1]) if self._at else None
+        return self._stretch.batch(chosen, self._wanted, now)
 
     def _account(self, stop: int) -> None:
         """What lies before ``stop`` has been read."""
         for planted in self._stretch.planted(self._at, stop):
-            self.counts[planted.monitor] += 1
-            self.planted.append(planted)
+            if planted.event == NO_EVENT:
+                heappush(self._pending, (planted.time, len(self._pending), planted))
+            else:
+                self._count(planted)
         self._at = stop
+        while self._pending and stop and self._pending[0][0] <= self._stretch.time[stop - 1]:
+            self._count(heappop(self._pending)[-1])
+
+    def _count(self, planted: Planted) -> None:
+        self.counts[planted.monitor] += 1
+        self.planted.append(planted)
 
     async def wait(self) -> None:
         """See :class:`rvfs.source.Source`. Never shorter than some milliseconds with a rate."""

@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from rvfs.event import Batch, Column, Ints
 from rvfs.source import Wanted
-from rvfs.source.sim.faults import Planted
-from rvfs.source.sim.parts import PID_BITS, PRIO_BITS
-from rvfs.source.sim.scripts import Mark, Origin, read_script, scripts
+from rvfs.source.sim.faults import EXPIRY, NO_EVENT, Planted
+from rvfs.source.sim.lines import Mark, read_script
+from rvfs.source.sim.parts import LOWEST_PRIO, PID_BITS, PRIO_BITS
+from rvfs.source.sim.scripts import scripts
+from rvfs.source.sim.words import Origin
 from rvfs.tracepoint import Vocabulary
 
 #: A record: these eight numbers.
@@ -36,7 +38,7 @@ def pid_of(tokens: Ints) -> Ints:
 _PARTS: Mapping[str, Callable[[Ints, Column], Column]] = {
     "": lambda found, names: found,
     "pid": lambda found, names: pid_of(found),
-    "prio": lambda found, names: found >> PID_BITS & (1 << PRIO_BITS) - 1,
+    "prio": lambda found, names: (found >> PID_BITS & (1 << PRIO_BITS) - 1) + LOWEST_PRIO,
     "comm": lambda found, names: np.take(names, found >> PID_BITS + PRIO_BITS),
     "name": lambda found, names: np.take(names, found),
 }
@@ -99,10 +101,12 @@ class Book:
         """How to find a field of a tracepoint, which these lines are of."""
         column = np.full(len(self.lines), _CONSTANT, dtype=np.intp)
         constant = np.zeros(len(self.lines), dtype=np.int64)
-        part = ""
+        parts = set()
         for i in lines.tolist():
             column[i], constant[i], part = _origin(self.lines[i].fields[name])
+            parts |= {part} if column[i] != _CONSTANT else set()
         varies = column[lines] != _CONSTANT
+        (part,) = parts or {""}  # one field is one kind of thing, whatever the word
         return _Lookup(column, constant, part, bool(varies.any()), not varies.all())
 
     def lookups(self, tp: int, names: Iterable[str]) -> dict[str, _Lookup]:
@@ -148,7 +152,7 @@ class Stretch:
         """Where the events of the wanted lines are."""
         return np.flatnonzero(wanted[self.line])
 
-    def batch(self, positions: Indices, wanted: Wanted) -> Batch:
+    def batch(self, positions: Indices, wanted: Wanted, now: int | None) -> Batch:
         """The events at these positions, with the wanted fields."""
         line, record = self.line[positions], self.record[positions]
         data, book = self.data.ravel(), self.book
@@ -156,7 +160,7 @@ class Stretch:
         fields: dict[int, dict[str, Column]] = {}
         batch = Batch(
             book.tp[line], self.time[positions], data[cells + CPU],
-            pid_of(data[cells + book.current[line]]), fields, self.comms,
+            pid_of(data[cells + book.current[line]]), fields, self.comms, now=now,
         )  # fmt: skip
         for tp, names in wanted.items():
             rows = batch.rows(tp)
@@ -175,9 +179,12 @@ class Stretch:
         mark = self.book.lines[self.line[position]].mark
         assert mark is not None
         record = self.data[self.record[position]]
-        time, cpu = int(self.time[position]), int(record[CPU])
-        return Planted(mark.monitor, time, cpu, _key(mark, record), mark.event)
+        time = int(self.time[position]) + (EXPIRY[mark.monitor] if mark.event == NO_EVENT else 0)
+        return Planted(mark.monitor, time, int(record[CPU]), _key(mark, record), mark.event)
 
 
 def _key(mark: Mark, record: Ints) -> int | None:
-    return int(pid_of(record[_COLUMNS[mark.key]])) if mark.key else None
+    if not mark.key:
+        return None
+    value = record[_COLUMNS[mark.key]]
+    return int(value if mark.key == "m" else pid_of(value))

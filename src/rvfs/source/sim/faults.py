@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from random import Random
 
 from rvfs.errors import InvalidInput, UnknownName
+from rvfs.model.timing import JIFFY
+from rvfs.source.sim.words import DL_SHORT_DEADLINE
 
 SECOND = 1_000_000_000
 
 #: monitor → (what its fault needs, violations that one fault makes).
 #: ``task``: a task runs; ``slept``: one that has slept in state S since the last such fault
-#: (nothing else starts wwnr); ``sleep``: a task goes to sleep; ``wake``: a task is woken.
+#: (nothing else starts wwnr); ``fair``: one of user space runs that is not real time; ``server``:
+#: a task runs where no such fault lasts; ``sleep``: a task goes to sleep; ``wake``: a task is
+#: woken; ``wake fair``: one that is not real time, while most others are not kept waiting;
+#: ``wake user``: such a one of user space, by whom may not.
 OCCASIONS = {
     "wip": ("wake", 1),
     "wwnr": ("slept", 1),
@@ -29,7 +34,18 @@ OCCASIONS = {
     "sts": ("task", 1),
     "nrp": ("task", 1),
     "sssw": ("sleep", 1),
+    "opid": ("wake", 1),
+    "pagefault": ("fair", 1),
+    "sleep": ("fair", 1),
+    "wakeup": ("wake user", 1),
+    "stall": ("wake fair", 1),
+    "nomiss": ("server", 1),
 }
+
+#: What is planted as a violation of this event shows when time has run out: so long, in ns,
+#: after the event that is marked. The parameters of the monitors are their defaults.
+NO_EVENT = "none"
+EXPIRY = {"stall": 1000 * JIFFY, "nomiss": DL_SHORT_DEADLINE + JIFFY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +76,8 @@ class Planted:
     """A violation that was planted: what the verdict of ``monitor`` must be.
 
     ``time`` in ns of the simulated clock; ``key`` the pid of a per-task monitor's instance,
-    None for a per-CPU monitor.
+    the id of an object, None for a per-CPU monitor. Where ``event`` is ``none``, time alone
+    makes the violation, and ``cpu`` is where it began.
     """
 
     monitor: str

@@ -11,11 +11,14 @@ keep causes before effects:
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from random import Random
 
-from rvfs.source.sim.faults import SECOND, Plan
+from rvfs.source.sim.alarms import Alarms
+from rvfs.source.sim.faults import EXPIRY, SECOND, Plan
 from rvfs.source.sim.parts import (
+    FAIR,
     ORIGIN,
     RAW_STATE,
     TIF_NEED_RESCHED,
@@ -24,7 +27,10 @@ from rvfs.source.sim.parts import (
     S,
     Task,
 )
-from rvfs.source.sim.scripts import HEADS, STAYS, TAILS, WAKERS, WAKES
+from rvfs.source.sim.scripts import HANDED_OVER, HEADS, STAYS, TAILS, WAKERS, WAKES
+
+#: How long after a violation by time alone its fault ends, in ns.
+AFTERMATH = 1_000_000
 
 
 class Codes:
@@ -42,7 +48,8 @@ class Codes:
         for head in STAYS:
             self.switch[head]["stay"] = number[f"{head} > stay"]
         self.wake = {
-            where: {fault: self._wakes(where, fault) for fault in WAKES} for where in WAKERS
+            where: {f: self._wakes(where, f) for f in WAKES if f"wake {where} {f}" in number}
+            for where in WAKERS
         }
 
     def _wakes(self, where: str, fault: str) -> tuple[int, int]:
@@ -62,6 +69,8 @@ class Scheduler:
         self._sequence = 0
         self.cpus: list[Cpu] = []
         self._sleepers: list[Task] = []
+        self._alarms = Alarms(self._rescue, self._overrun)
+        self._tasks = self._stalled = 0
 
     def _below(self, bound: int) -> int:
         return int(self._random() * bound)
@@ -84,6 +93,8 @@ class Scheduler:
         self._sequence += 1
         task.cpu, task.on_queue = cpu, True
         heappush(cpu.queue, (task.rank, self._sequence, task))
+        if task.watched:
+            self._alarms.wait(task, self.horizon)
         if task.state:
             self._lay_down(task)
 
@@ -139,6 +150,7 @@ class Scheduler:
     def _sleep_in(self, cpu: Cpu, head: str, state: int) -> None:
         task = self._switch(cpu, head, n=state, m=RAW_STATE[state])
         task.state = state
+        task.watched = True
         task.slept = task.slept or state == S
         self._lay_down(task)
 
@@ -160,16 +172,53 @@ class Scheduler:
         return TIF_NEED_RESCHED_LAZY if asks else 0
 
     def _wake(self, cpu: Cpu, task: Task, where: str) -> None:
-        """Wake a sleeper from a task or an interrupt on ``cpu``."""
+        """Wake a sleeper from a task, an interrupt or a softirq on ``cpu``."""
         self._meet(cpu)
         self._get_up(task)
         task.state = 0
-        scripts = self._codes.wake[where][self._plan.take("wake")]
-        if task.on_queue:
+        fault = self._fault_of_wake(cpu, task, where) if self._plan.waits else ""
+        if fault == "wakeup":
+            task.introduced = False
+            where = "task" if where == "task" else "softirq"
+        scripts = self._codes.wake[where][fault]
+        if fault == "stall":
+            self._stall(cpu, task, scripts[0])
+        elif task.on_queue:
             self._play(cpu, scripts[0], b=task.token, n=task.cpu.number)
             self._touch(task.cpu, cpu)
         else:
             self._start(cpu, task, self._home(task), scripts)
+
+    def _fault_of_wake(self, cpu: Cpu, task: Task, where: str) -> str:
+        """The monitor that is to report this wake-up, or ""."""
+        occasions = ["wake"]
+        if task.rank == FAIR and not task.on_queue:
+            if 4 * self._stalled < self._tasks:
+                occasions.append("wake fair")
+            from_below = where != "task" or cpu.current.rank == FAIR
+            if task.introduced and task.tail not in HANDED_OVER and from_below:
+                occasions.append("wake user")
+        if self._random() < 0.5:  # nobody is to have all the occasions
+            occasions.reverse()
+        return next(filter(None, map(self._plan.take, occasions)), "")
+
+    def _stall(self, cpu: Cpu, task: Task, script: int) -> None:
+        """Wake a task that gets no CPU until too late."""
+        self._play(cpu, script, b=task.token, n=task.cpu.number)
+        self._stalled += 1
+        self._alarms.set(cpu.free + EXPIRY["stall"] + AFTERMATH, partial(self._unstall, task))
+
+    def _unstall(self, task: Task) -> None:
+        self._stalled -= 1
+        self._enqueue(task, task.cpu)
+
+    def _rescue(self, task: Task) -> None:
+        """Let a task run that has waited for too long."""
+        raise NotImplementedError
+
+    def _overrun(self, task: Task) -> None:
+        """A task is still awake near its deadline."""
+        raise NotImplementedError
 
     def _start(self, cpu: Cpu, task: Task, home: Cpu, scripts: tuple[int, int]) -> None:
         """Make a task ready on its ``home``; the second script asks that one to reschedule."""
