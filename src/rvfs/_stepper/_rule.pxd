@@ -17,7 +17,7 @@ cdef class Ruled:
     cdef int64_t[::1] since, counts, known, valuations, violations
 
     @cython.locals(
-        observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t,
+        observed=bint, found=Py_ssize_t, i=Py_ssize_t, event=Py_ssize_t, instance=Py_ssize_t,
         letter=Py_ssize_t, kind=int8_t, half=int8_t, value=int64_t, row=int16_t,
         following=int16_t, node=Py_ssize_t, byte=Py_ssize_t, cell=Py_ssize_t,
     )

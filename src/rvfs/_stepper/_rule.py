@@ -49,52 +49,55 @@ class Ruled:
         """
         observed = before is not None
         found = 0
-        for i in range(first, first + (end - begin) * self.wide):
-            letter = self.letters[i]
-            if observed:
-                before[2 * i] = before[2 * i + 1] = self.idle
-            if letter < 0:
-                continue
-            instance = self.instances[i]
-            kind = self.kinds[letter]
-            if kind == 3:
-                self.known[instance] = self.first_known
-                self.valuations[instance] = self.first_values
-                self.resets += self.states[instance] != self.idle
-                self.states[instance] = self.idle
-                continue
-            self.known[instance] |= self.puts[letter]
-            value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
-            if self.load_firsts[letter] < self.load_firsts[letter + 1]:
-                value |= self.values[i]
-            for half in range(kind):
-                if half:
-                    value ^= self.puts[letter]
-                node = 0
-                for byte in range(self.depth):
-                    node = self.diagram[256 * node + (value >> 8 * byte & 255)]
-                row = self.states[instance]
-                following = row
-                if row != self.idle:
-                    cell = row * self.width + node
-                    following = self.table[cell]
-                    self.counts[cell] += 1
-                    if observed:
-                        before[2 * i + half] = row
-                        after[2 * i + half] = following
-                        seen[2 * i + half] = value
-                    if following < 0:
-                        self.violations[3 * found] = i
-                        self.violations[3 * found + 1] = row
-                        self.violations[3 * found + 2] = value
-                        found += 1
-                        following = self.idle
-                elif half == 0 and self.known[instance] == self.all_known:
-                    following = self.start[node]
-                    if following < 0:
-                        following = self.idle
-                if following != row:
-                    self.states[instance] = following
-                    self.since[instance] = times[begin + (i - first) // self.wide]
-            self.valuations[instance] = value
+        for event in range(begin, end):
+            for i in range(
+                first + (event - begin) * self.wide, first + (event - begin + 1) * self.wide
+            ):
+                letter = self.letters[i]
+                if observed:
+                    before[2 * i] = before[2 * i + 1] = self.idle
+                if letter < 0:
+                    continue
+                instance = self.instances[i]
+                kind = self.kinds[letter]
+                if kind == 3:
+                    self.known[instance] = self.first_known
+                    self.valuations[instance] = self.first_values
+                    self.resets += self.states[instance] != self.idle
+                    self.states[instance] = self.idle
+                    continue
+                self.known[instance] |= self.puts[letter]
+                value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
+                if self.load_firsts[letter] < self.load_firsts[letter + 1]:
+                    value |= self.values[i]
+                for half in range(kind):
+                    if half:
+                        value ^= self.puts[letter]
+                    node = 0
+                    for byte in range(self.depth):
+                        node = self.diagram[256 * node + (value >> 8 * byte & 255)]
+                    row = self.states[instance]
+                    following = row
+                    if row != self.idle:
+                        cell = row * self.width + node
+                        following = self.table[cell]
+                        self.counts[cell] += 1
+                        if observed:
+                            before[2 * i + half] = row
+                            after[2 * i + half] = following
+                            seen[2 * i + half] = value
+                        if following < 0:
+                            self.violations[3 * found] = i
+                            self.violations[3 * found + 1] = row
+                            self.violations[3 * found + 2] = value
+                            found += 1
+                            following = self.idle
+                    elif half == 0 and self.known[instance] == self.all_known:
+                        following = self.start[node]
+                        if following < 0:
+                            following = self.idle
+                    if following != row:
+                        self.states[instance] = following
+                        self.since[instance] = times[event]
+                self.valuations[instance] = value
         return found

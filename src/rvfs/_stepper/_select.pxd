@@ -24,7 +24,10 @@ cdef class Selector:
     @cython.locals(low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t)
     cdef Py_ssize_t stop(self, Py_ssize_t t, Py_ssize_t end) noexcept
 
-    @cython.locals(target=int64_t, key_column=int64_t, node=Py_ssize_t)
+    @cython.locals(
+        target=int64_t, key_column=int64_t, node=Py_ssize_t, column=int64_t, mask=int64_t,
+        lowest=int64_t, span=int64_t, yes=int64_t, no=int64_t,
+    )
     cdef void fill(
         self, Py_ssize_t slot, int64_t rows, Py_ssize_t row, Py_ssize_t stop, Py_ssize_t origin
     ) noexcept

@@ -106,16 +106,13 @@ class Selector:
         target, key_column = self.slots[slot + 2], self.slots[slot + 3]
         node = 6 * target
         if self.scope == 2 and key_column >= 0 and not self.heaviest:
-            if target < 0:
-                self.fill_tasks(slot, rows, row, stop, origin, rows, 0, 0, 0, target, target)
-                return
-            if self.nodes[node + 4] < 0 and self.nodes[node + 5] < 0:
-                self.fill_tasks(
-                    slot, rows, row, stop, origin, self.data[self.nodes[node]],
-                    self.nodes[node + 1], self.nodes[node + 2], self.nodes[node + 3],
-                    self.nodes[node + 4], self.nodes[node + 5],
-                )  # fmt: skip
-                return
+            column, mask, lowest, span, yes, no = rows, 0, 0, 0, target, target
+            if target >= 0:
+                column, mask = self.data[self.nodes[node]], self.nodes[node + 1]
+                lowest, span = self.nodes[node + 2], self.nodes[node + 3]
+                yes, no = self.nodes[node + 4], self.nodes[node + 5]
+            self.fill_tasks(slot, rows, row, stop, origin, column, mask, lowest, span, yes, no)
+            return
         while row < stop:
             target = self.decide(self.slots[slot + 2], row)
             if target < -1:
@@ -123,8 +120,8 @@ class Selector:
             row += 1
 
     def fill_tasks(self, slot, rows, row, stop, origin, column, mask, lowest, span, yes, no):
-        """The same for tasks that a column names, where one question decides at most, and no
-        value is taken along: all that this asks for is in registers."""
+        """The same for tasks that a column names, where no value is taken along: the first
+        question is in registers."""
         letters, instances, width = self.letters, self.instances, self.width
         keys, cpus_limit, pids_limit = (
             self.data[self.slots[slot + 3]], self.cpus_limit, self.pids_limit,
@@ -134,6 +131,8 @@ class Selector:
             place = origin + read(rows, row) * width
             key = read(keys, row)
             target = yes if within(read(column, row) & mask, lowest, span) else no
+            if target >= 0:
+                target = self.decide(target, row)
             if 0 < key <= pids_limit:
                 letters[place] = -2 - target
                 instances[place] = cpus_limit + key

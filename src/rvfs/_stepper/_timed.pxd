@@ -21,7 +21,7 @@ cdef class Timed:
 
     @cython.locals(
         observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, base=Py_ssize_t,
-        letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t, following=int16_t,
+        event=Py_ssize_t, behind=Py_ssize_t, letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t, following=int16_t,
         cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
     )
     cpdef Py_ssize_t run(
@@ -48,7 +48,7 @@ cdef class Timed:
         bound=Py_ssize_t, term=Py_ssize_t, place=Py_ssize_t, earliest=int64_t, limit=int64_t,
         began=int64_t, value=int64_t,
     )
-    cpdef void rearm(self, int16_t row, int16_t left, Py_ssize_t instance, int64_t time) noexcept
+    cpdef void rearm(self, int16_t row, Py_ssize_t instance, int64_t time) noexcept
 
     @cython.locals(place=Py_ssize_t)
     cdef void arm(self, Py_ssize_t instance, int64_t key) noexcept

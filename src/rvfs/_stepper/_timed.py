@@ -84,12 +84,17 @@ class Timed:
         observed = before is not None
         found = 0
         i = self.next
+        event = self.event + (i - self.first) // self.wide
+        behind = self.first + (event - self.event + 1) * self.wide
         while i < last:
+            if i == behind:
+                event += 1
+                behind += self.wide
             letter = self.letters[i]
             if letter < 0:
                 i += 1
                 continue
-            time = times[self.event + (i - self.first) // self.wide]
+            time = times[event]
             if self.armed_count and self.due[self.heap[0]] <= 2 * time:
                 self.next = i
                 found = self.expire(time, found)
@@ -122,23 +127,27 @@ class Timed:
                     cell = letter
                 if following < 0:
                     found = self.refuse(found, i, row, time, instance, 0)
-                elif not (
-                    self.holds(self.invariants[row], base, time)  # 1
-                    and self.holds(self.guards[cell], base, time)  # 2
+                elif not (  # 1, 2
+                    (self.invariants[row] == -1 or self.holds(self.invariants[row], base, time))
+                    and (self.guards[cell] == -1 or self.holds(self.guards[cell], base, time))
                 ):
                     self.counts[met] -= 1
                     if observed:
                         after[i] = -1
                     found = self.refuse(found, i, row, time, instance, 1)
                 else:
-                    for load in range(self.clocks):
-                        if self.resets[cell] >> load & 1:  # 3
-                            self.registers[base + load] = time
+                    if self.resets[cell]:  # 3
+                        for load in range(self.clocks):
+                            if self.resets[cell] >> load & 1:
+                                self.registers[base + load] = time
                     if following != row:
                         self.states[instance] = following
                         self.since[instance] = time
                     if following != row or self.rearms[letter]:  # 4
-                        self.rearm(following, row, instance, time)
+                        if self.bound_firsts[following] < self.bound_firsts[following + 1]:
+                            self.rearm(following, instance, time)
+                        elif self.bound_firsts[row] < self.bound_firsts[row + 1]:
+                            self.armed[instance] = self.never
             i += 1
         self.next = i
         return found
@@ -205,12 +214,8 @@ class Timed:
             ]
         return target == -1
 
-    def rearm(self, row, left, instance, time):
-        """It came to ``row`` from ``left``, or its clock was reset there."""
-        if self.bound_firsts[row] == self.bound_firsts[row + 1]:
-            if self.bound_firsts[left] < self.bound_firsts[left + 1]:
-                self.armed[instance] = self.never
-            return
+    def rearm(self, row, instance, time):
+        """Let its timer run out when the first bound of its row does."""
         earliest = self.never
         for bound in range(self.bound_firsts[row], self.bound_firsts[row + 1]):
             place = 5 * bound

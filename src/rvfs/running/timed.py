@@ -165,4 +165,4 @@ class Timed(Plain):
                 self._by_instance()[:count, place] = told
         for instance in np.flatnonzero(self.states != self.program.idle).tolist():
             row = int(self.states[instance])
-            self._stepper.rearm(row, row, instance, int(self.since[instance]))
+            self._stepper.rearm(row, instance, int(self.since[instance]))
