@@ -4,7 +4,7 @@
 whether a sum of registers (and, for a clock, the time) lies in a range; what parameters and
 constants bring to it is in the range, which is why the programs are made anew when a
 parameter changes. A guard that mentions a clock that was never reset, or a variable that
-was never told, holds; so does a bound.
+was never told, holds; so does a bound of an invariant.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,6 @@ class _Amount(NamedTuple):
 class Conditions(NamedTuple):
     """As :meth:`rvfs._stepper.Timed.ask` takes them."""
 
-    invariants: Ints
     guards: Ints
     resets: Ints
     nodes: Ints
@@ -71,12 +70,11 @@ class _Maker:
 
     def conditions(self) -> Conditions:
         model, letters = self.model, self.program.letters
-        invariants, guards, resets = [], [], []
+        guards, resets = [], []
         bounds: list[tuple[int, ...]] = []
         bound_firsts = [0]
         for state in model.states:
             mine = self.timing.invariants.get(state, ())
-            invariants.append(self._invariant(mine))
             bounds += (self._bound(bound) for bound in mine)
             bound_firsts.append(len(bounds))
             of_events = {event: self._constraint(state, event) for event in model.events}
@@ -85,7 +83,7 @@ class _Maker:
                 guards.append(guard)
                 resets.append(reset)
         return Conditions(
-            _ints(invariants), _ints(guards), _ints(resets), packed(self.nodes, 7),
+            _ints(guards), _ints(resets), packed(self.nodes, 7),
             packed(self.terms, 2), _ints(bound_firsts), packed(bounds, 5),
         )  # fmt: skip
 
@@ -158,16 +156,6 @@ class _Maker:
         self.terms.append((register, 1))
         self.nodes.append((len(self.terms) - 1, len(self.terms), 0, UNSET, 0, unset, target))
         return len(self.nodes) - 1
-
-    def _invariant(self, bounds: tuple[Condition, ...]) -> int:
-        target = _HOLDS
-        for bound in reversed(bounds):
-            after, amount = target, self._amount(bound.env, bound.value)
-            limit = amount.number - int(self._in_jiffies(bound.env, bound.value))
-            target = self._question(bound.env, amount, UNSET, limit, after, _FAILS)
-            for register in (self._register(bound.env), *(r for r, _ in amount.registers)):
-                target = self._unless_unset(register, target, after)
-        return target
 
     def _bound(self, bound: Condition) -> tuple[int, ...]:
         amount = self._amount(bound.env, bound.value)

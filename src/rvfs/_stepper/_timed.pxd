@@ -11,7 +11,7 @@ cdef class Timed:
     cdef const int16_t[::1] table
     cdef const int8_t[::1] kinds, rearms
     cdef const int64_t[::1] load_firsts, load_registers
-    cdef const int64_t[::1] invariants, guards, resets, nodes, terms, bound_firsts, bounds
+    cdef const int64_t[::1] guards, resets, nodes, terms, bound_firsts, bounds
     cdef const int32_t[::1] instances
     cdef const int16_t[::1] letters
     cdef const int64_t[::1] values
@@ -44,9 +44,14 @@ cdef class Timed:
     @cython.locals(value=int64_t, node=Py_ssize_t, term=Py_ssize_t)
     cdef bint holds(self, int64_t target, Py_ssize_t base, int64_t time) noexcept
 
+    @cython.locals(bound=Py_ssize_t, began=int64_t, limit=int64_t, due=int64_t)
+    cdef bint keeps(self, int16_t row, Py_ssize_t base, int64_t time) noexcept
+
+    @cython.locals(limit=int64_t, term=Py_ssize_t, value=int64_t)
+    cdef int64_t limit(self, Py_ssize_t bound, Py_ssize_t base) noexcept
+
     @cython.locals(
-        bound=Py_ssize_t, term=Py_ssize_t, place=Py_ssize_t, earliest=int64_t, limit=int64_t,
-        began=int64_t, value=int64_t,
+        bound=Py_ssize_t, base=Py_ssize_t, earliest=int64_t, limit=int64_t, began=int64_t,
     )
     cpdef void rearm(self, int16_t row, Py_ssize_t instance, int64_t time) noexcept
 

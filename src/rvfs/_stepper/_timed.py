@@ -25,18 +25,17 @@ class Timed:
     ``rearms[letter]``: some transition of this event resets a clock and stays. The values that
     letter ``l`` takes along go to ``load_registers[load_firsts[l]:load_firsts[l + 1]]``.
 
-    ``invariants[row]``, ``guards[row * width + letter]`` are programs: node ``n`` is seven
-    numbers, ``first, last, now, lowest, span, yes, no``, and asks whether ``now`` times the time
-    plus the terms ``first .. last - 1`` is one of ``lowest .. lowest + span``. A term is two
-    numbers, register and factor. A target is the next node, -1 (it holds) or -2 (it does not).
+    ``guards[row * width + letter]`` is where a program begins: node ``n`` is seven numbers,
+    ``first, last, now, lowest, span, yes, no``, and asks whether ``now`` times the time plus the
+    terms ``first .. last - 1`` is one of ``lowest .. lowest + span``. A term is two numbers,
+    register and factor. A target is the next node, -1 (it holds) or -2 (it does not).
     ``resets[row * width + letter]`` has a bit for each clock. The bounds of a row's invariant
     are ``bound_firsts[row] .. bound_firsts[row + 1] - 1``; each is five numbers, ``clock, limit,
     half, first, last``.
 
-    ``violations`` receives ``stride`` numbers each: index of the letter (of a timer: of
-    the next one), row, time, instance,
-    why (0 no transition, 1 the environment, 2 the timer, 3 the timer and half a nanosecond),
-    the registers.
+    ``violations`` receives ``stride`` numbers each: index of the letter (of a timer: of the next
+    one), row, time, instance, why (0 no transition, 1 the environment, 2 the timer, 3 the
+    timer and half a nanosecond), the registers.
     """
 
     def __init__(
@@ -55,9 +54,9 @@ class Timed:
         self.most = len(violations) // self.stride
         self.next = self.armed_count = 0
 
-    def ask(self, invariants, guards, resets, nodes, terms, bound_firsts, bounds):
+    def ask(self, guards, resets, nodes, terms, bound_firsts, bounds):
         """The conditions, anew whenever a parameter changes."""
-        self.invariants, self.guards, self.resets = invariants, guards, resets
+        self.guards, self.resets = guards, resets
         self.nodes, self.terms = nodes, terms
         self.bound_firsts, self.bounds = bound_firsts, bounds
 
@@ -128,7 +127,7 @@ class Timed:
                 if following < 0:
                     found = self.refuse(found, i, row, time, instance, 0)
                 elif not (  # 1, 2
-                    (self.invariants[row] == -1 or self.holds(self.invariants[row], base, time))
+                    self.keeps(row, base, time)
                     and (self.guards[cell] == -1 or self.holds(self.guards[cell], base, time))
                 ):
                     self.counts[met] -= 1
@@ -214,28 +213,39 @@ class Timed:
             ]
         return target == -1
 
+    def keeps(self, row, base, time):
+        """Whether the invariant of a row holds; a clock that was never reset breaks none."""
+        for bound in range(self.bound_firsts[row], self.bound_firsts[row + 1]):
+            began = self.registers[base + self.bounds[5 * bound]]
+            if began != self.unset:
+                limit = self.limit(bound, base)
+                due = 2 * (began + limit) + self.bounds[5 * bound + 2]
+                if limit < self.horizon and due <= 2 * time:
+                    return False
+        return True
+
+    def limit(self, bound, base):
+        """What a clock may come to; the horizon when nobody told it."""
+        limit = self.bounds[5 * bound + 1]
+        for term in range(self.bounds[5 * bound + 3], self.bounds[5 * bound + 4]):
+            value = self.registers[base + self.terms[2 * term]]
+            if value == self.unset:
+                return self.horizon
+            value = min(max(value, -self.horizon), self.horizon)
+            limit += self.terms[2 * term + 1] * value
+        return min(max(limit, -self.horizon), self.horizon)
+
     def rearm(self, row, instance, time):
         """Let its timer run out when the first bound of its row does."""
         earliest = self.never
+        base = instance * self.span
         for bound in range(self.bound_firsts[row], self.bound_firsts[row + 1]):
-            place = 5 * bound
-            limit = self.bounds[place + 1]
-            for term in range(self.bounds[place + 3], self.bounds[place + 4]):
-                value = self.registers[instance * self.span + self.terms[2 * term]]
-                if value == self.unset:
-                    limit = self.horizon
-                    break
-                value = min(max(value, -self.horizon), self.horizon)
-                limit += self.terms[2 * term + 1] * value
-            if limit >= self.horizon:
-                continue
-            limit = max(limit, -self.horizon)
-            began = self.registers[instance * self.span + self.bounds[place]]
-            if began == self.unset:
-                began = time
-            limit = 2 * (began + limit) + self.bounds[place + 2]
-            if limit < earliest:
-                earliest = limit
+            limit = self.limit(bound, base)
+            if limit < self.horizon:
+                began = self.registers[base + self.bounds[5 * bound]]
+                if began == self.unset:
+                    began = time
+                earliest = min(earliest, 2 * (began + limit) + self.bounds[5 * bound + 2])
         if earliest == self.never:
             self.armed[instance] = self.never
         else:
