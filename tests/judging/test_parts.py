@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rvfs.judging import parts
-from rvfs.judging.executors import Results, in_processes, jobs_of
+from rvfs.judging.executors import in_processes, jobs_of
 from rvfs.judging.parts import joined, split
-from rvfs.judging.unit import Unit, judge
+from rvfs.judging.unit import Results, Unit, judge
 from rvfs.monitor import Monitor
 from rvfs.monitors import shipped
 from tests.judging.recordings import KINDS, line, switch, unit, write
