@@ -14,7 +14,8 @@ TOOLS = ("awk", "cat", "chmod", "cksum", "dirname", "env", "ln", "mkdir", "paste
          "sh", "tee", "touch", "tr")  # fmt: skip
 SOURCES = (
     "tools/setup", "pyproject.toml", "setup.py",
-    "src/rvfs/_stepper/_step.py", "src/rvfs/_stepper/_step.pxd",
+    "src/rvfs/_stepper/_step.py", "src/rvfs/_stepper/_step.pxd", "src/rvfs/_decoder/_pages.py",
+    "src/rvfs/_loop.py", "src/rvfs/_libfuse.c",
 )  # fmt: skip
 
 #: package → what it brings: commands, or files of the machine.

@@ -88,7 +88,11 @@ def test_nobody_reports_anything_in_millions_of_events() -> None:
     assert list(of_engine(machine(tasks=30), MILLIONS)) == []
 
 
-@pytest.mark.parametrize("shape", [*MACHINES, *SLOW_MACHINES], ids=str)
+#: A machine that has so little time for its tasks that somebody would wait too long.
+HARD_PRESSED: Mapping[str, Any] = {"cpus": 1, "tasks": 30, "seed": 5, "rate": 20.0}
+
+
+@pytest.mark.parametrize("shape", [*MACHINES, *SLOW_MACHINES, HARD_PRESSED], ids=str)
 def test_nobody_reports_anything_on_machines_of_every_shape(shape: Mapping[str, Any]) -> None:
     assert list(of_engine(machine(**shape), 150_000)) == []
     assert list(of_naive_monitors(machine(**shape), 20_000)) == []

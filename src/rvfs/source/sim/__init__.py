@@ -53,8 +53,9 @@ class Sim:
     """The simulated machine.
 
     ``rate`` is events per second on average, of the machine's clock and the wall's; None is
-    as fast as somebody reads. ``duration`` is in seconds of simulated time; None is without end.
-    ``clock`` gives the wall's seconds, for the rate.
+    as fast as somebody reads. A large machine may be faster than a low rate, as nobody waits
+    for a CPU much longer than a second. ``duration`` is in seconds of simulated time; None is
+    without end. ``clock`` gives the wall's seconds, for the rate.
 
     ``counts`` has the violations planted in what was read so far, per monitor; ``planted``
     the last :data:`KEPT` of them. Raises :class:`InvalidInput` for an option out of range.
