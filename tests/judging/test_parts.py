@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvfs.judging import parts
@@ -52,6 +52,7 @@ HAPPENINGS = (
 )  # fmt: skip
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.sampled_from(HAPPENINGS)), max_size=60),
     st.integers(2, len(MONITORS)),
