@@ -38,7 +38,7 @@ def test_what_is_no_number_of_jobs_exits_2(count: str, tmp_path: Path) -> None:
 
 def test_a_reader_that_has_enough_ends_it_without_a_traceback(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        (tmp_path / name).write_text(WRONG * 20_000)
+        (tmp_path / name).write_text(WRONG * 2_000)
     status, out, err = in_shell("one two -m wwnr -j 2 | head -n 1", tmp_path)
     assert (status, err) == (1, "")
     assert out.startswith("one: 0.000004 [000] wwnr a-1: ")

@@ -5,13 +5,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rvfs.judging import parts
-from rvfs.judging.executors import Results, in_processes, jobs_of
+from rvfs.judging.executors import in_processes, jobs_of
 from rvfs.judging.parts import joined, split
-from rvfs.judging.unit import Unit, judge
+from rvfs.judging.unit import Results, Unit, judge
 from rvfs.monitor import Monitor
 from rvfs.monitors import shipped
 from tests.judging.recordings import KINDS, line, switch, unit, write
@@ -52,6 +52,7 @@ HAPPENINGS = (
 )  # fmt: skip
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.sampled_from(HAPPENINGS)), max_size=60),
     st.integers(2, len(MONITORS)),

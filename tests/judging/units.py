@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rvfs.event import Verdict
-from rvfs.judging.executors import in_this_process
 from rvfs.judging.report import Judged, Step
-from rvfs.judging.unit import Unit
+from rvfs.judging.unit import Unit, in_this_process
 from rvfs.monitor import Monitor
 
 Outcome = tuple[list[Verdict], Judged]

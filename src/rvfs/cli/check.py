@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rvfs.cli.check_report import FORMATS, Lines, Style, progress
@@ -24,8 +23,9 @@ from rvfs.extras import extra
 
 if TYPE_CHECKING:  # numpy takes longer to load than many a recording to check
     from rvfs.event import Verdict
-    from rvfs.judging.executors import Job, Results
+    from rvfs.judging.executors import Job
     from rvfs.judging.report import Judged, Step
+    from rvfs.judging.unit import Results
     from rvfs.monitor import Monitor
     from rvfs.monitors import Loaded
 
@@ -191,9 +191,8 @@ def _judged(
     files: Sequence[str], monitors: "Sequence[Monitor]", args: argparse.Namespace
 ) -> "Iterator[Results]":
     """What judging each recording yields, in their order, whoever does it."""
-    from rvfs.judging.executors import in_this_process, jobs_of
     from rvfs.judging.parts import joined, split
-    from rvfs.judging.unit import Unit
+    from rvfs.judging.unit import Unit, in_this_process
 
     units = [Unit.of(file, monitors) for file in files]
     args.jobs = args.jobs or len(os.sched_getaffinity(0))
@@ -203,6 +202,8 @@ def _judged(
     if args.jobs < 2 and args.executor == "processes" and not args.results:
         yield in_this_process(units)
         return
+    from rvfs.judging.executors import jobs_of
+
     with _results_folder(args.results) as folder:
         jobs = jobs_of(units, folder)
         if kept := sum(job.result.is_kept for job in jobs if job.unit.part == 0):
@@ -234,6 +235,8 @@ EXECUTORS: "Mapping[str, Callable[[Sequence[Job], argparse.Namespace], Results]]
 def _results_folder(folder: Path | None) -> Iterator[Path]:
     """The folder for results; one for the moment where none is named."""
     if folder is None:
+        from tempfile import TemporaryDirectory
+
         with TemporaryDirectory(prefix="rvfs-check-") as name:
             yield Path(name)
         return

@@ -7,6 +7,7 @@ any long option of ``rvfs mount`` as ``name=value``.
 import argparse
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -172,10 +173,15 @@ def _mount(args: argparse.Namespace) -> int:
     options = frozenset(",".join(args.options).split(",")) & KERNEL
     settings = Settings(_place(args.directory), sim=_sim(args), options=options, **given)
     status = daemon.run(settings, foreground=args.foreground)
-    if sys.stdout.isatty() and not args.foreground:
+    if args.foreground:
+        return status
+    if sys.stdout.isatty():
         print(f"Read {args.directory}/available_monitors; end with: "  # noqa: T201
               f"rvfs umount {args.directory}")  # fmt: skip
-    return status
+        sys.stdout.flush()
+    # All is said. To take down what the daemon has a copy of would cost a fifth of the start:
+    # each page that is touched is copied first.
+    os._exit(status)
 
 
 def _sim(args: argparse.Namespace) -> dict[str, Any]:

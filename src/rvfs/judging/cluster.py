@@ -20,9 +20,9 @@ import distributed
 
 import rvfs
 from rvfs.errors import RvfsError
-from rvfs.judging.executors import Job, Results, to_do
+from rvfs.judging.executors import Job, to_do
 from rvfs.judging.result import Result
-from rvfs.judging.unit import Unit, judge
+from rvfs.judging.unit import Results, Unit, judge
 
 #: Seconds until a scheduler that does not answer is none, and one without a worker is told.
 PATIENCE = 10

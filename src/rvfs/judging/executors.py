@@ -12,21 +12,18 @@ loses that too is given up.
 import os
 import signal
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeAlias
 
 from rvfs.judging import server
-from rvfs.judging.report import Judged, Step
+from rvfs.judging.report import Judged
 from rvfs.judging.result import Result
-from rvfs.judging.unit import Unit, judge
-
-Results: TypeAlias = Generator[Iterator[Step], None, None]
+from rvfs.judging.unit import Results, Unit, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +52,6 @@ def to_do(jobs: Sequence[Job]) -> list[Job]:
     """What has no result, the largest recording first, equal ones once."""
     left = {job.result: job for job in jobs if not job.result.is_done}
     return sorted(left.values(), key=lambda job: job.unit.size, reverse=True)
-
-
-def in_this_process(units: Sequence[Unit]) -> Results:
-    """Judge one after the other, while the steps are read."""
-    yield from map(judge, units)
 
 
 def in_processes(jobs: Sequence[Job], count: int) -> Results:

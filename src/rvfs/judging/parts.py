@@ -13,9 +13,8 @@ from dataclasses import replace
 from itertools import islice
 
 from rvfs.event import Verdict
-from rvfs.judging.executors import Results
 from rvfs.judging.report import Found, Judged, Step
-from rvfs.judging.unit import Unit
+from rvfs.judging.unit import Results, Unit
 
 #: In bytes; what is smaller is judged before a second worker has read it.
 LARGE = 128 << 20

@@ -3,10 +3,11 @@
 import enum
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from rvfs.model.filter import Filter
 from rvfs.monitor import Monitor
 from rvfs.source.replay import Replay
 from rvfs.tracepoint import Vocabulary, catalogue
+
+#: What judging each of several units yields, in their order.
+Results: TypeAlias = Generator[Iterator[Step], None, None]
 
 #: Events that are stepped at once.
 BATCH = 1 << 14
@@ -105,6 +109,11 @@ def judge(unit: Unit) -> Iterator[Step]:
         yield Judged(report, None if _has_an_event(unit, report) else _fault(unit, nothing))
 
 
+def in_this_process(units: Sequence[Unit]) -> Results:
+    """Judge one after the other, while the steps are read."""
+    yield from map(judge, units)
+
+
 def _fault(unit: Unit, message: str, offset: int | None = None) -> str:
     return str(TraceError(message, file=unit.file, offset=offset))
 
@@ -140,9 +149,9 @@ def _count(
 ) -> None:
     report.violations.update(verdict.monitor for verdict in verdicts)
     report.lost.update(batch.lost)
-    numbers, counts = np.unique(batch.tp, return_counts=True)
-    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        report.events[vocabulary[number].full_name] += count
+    for number, count in enumerate(np.bincount(batch.tp).tolist()):
+        if count:
+            report.events[vocabulary[number].full_name] += count
 
 
 def _blind(
