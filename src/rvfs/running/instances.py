@@ -280,8 +280,9 @@ class Running(ABC):
     def instances(self) -> Iterator[Instance]:
         for i in np.flatnonzero(self.states != self.program.idle).tolist():
             key, cpu = self.key(i), self.cpu(i)
-            known = self._comms is not None and self.program.monitor.scope is Scope.TASK
-            comm = self._comms.comm(key or IDLE_PID, cpu or 0) if known and self._comms else ""
+            comm = ""
+            if self._comms is not None and self.program.monitor.scope is Scope.TASK:
+                comm = self._comms.comm(key or IDLE_PID, cpu or 0)
             yield Instance(key, cpu, comm, self.state(int(self.states[i])), int(self.since[i]))
 
     def letter(self, i: int) -> Letter:

@@ -147,7 +147,7 @@ class Timed(Plain):
             cpu = self.cpu(instance) or 0
             idle = batch.comm(IDLE_PID, cpu)
             scope = self.program.monitor.scope
-            known = self._comms.comm(key or IDLE_PID, cpu) if self._comms else "<...>"
+            known = self._comms.comm(key or IDLE_PID, cpu) if self._comms is not None else "<...>"
             return cpu, IDLE_PID, idle, key, known if scope is Scope.TASK else idle
         position = min(position, len(batch) - 1)
         _, cpu, pid, current = where(batch, position)
