@@ -3,11 +3,10 @@
 import weakref
 from importlib import resources
 
-import numpy as np
 import pytest
 
 from rvfs.errors import InvalidInput
-from rvfs.event import Batch, batch_of
+from rvfs.event import batch_of
 from rvfs.model.automaton import automaton
 from rvfs.model.canonical import canonical
 from rvfs.monitors import load_monitor
@@ -68,7 +67,7 @@ def test_an_instance_is_shown_with_its_state_and_since_when(rv: Watched) -> None
 
 def test_a_task_keeps_its_name_when_nothing_happens(rv: Watched) -> None:
     rv.sleeps(1)
-    rv.pump.feed(Batch(*(np.empty(0, dtype=np.int64) for _ in range(4)), comms={42: "dog"}))
+    rv.pump.feed(batch_of([], {42: "dog"}))
     assert rv.lines("wwnr/instances")[1:] == ["         42          1.000000  not_running  dog"]
 
 
