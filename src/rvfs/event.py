@@ -5,9 +5,9 @@ a tracepoint's field holds one value per event *of that tracepoint*, in batch or
 ``batch.rows(tp)[i]`` is the position in the batch of ``batch.fields[tp][name][i]``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,37 @@ Column = npt.NDArray[Any]
 
 #: Idle tasks all have pid 0 but are one task per CPU.
 IDLE_PID = 0
+
+
+class Columns(Mapping[str, Column]):
+    """The columns of one tracepoint, some of which are made ``later``: when first asked for.
+
+    So what only few look at, such as the names of tasks, is not paid for by all.
+    """
+
+    def __init__(
+        self, made: Mapping[str, Column], later: Mapping[str, Callable[[], Column]] | None = None
+    ) -> None:
+        self._made, self._later = dict(made), dict(later or {})
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._made and name in self._later:
+            self._made[name] = self._later.pop(name)()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self._made, *self._later)
+
+    def __len__(self) -> int:
+        return len(self._made) + len(self._later)
+
+    def part(self, first: int, last: int) -> "Columns":
+        """The rows ``first .. last - 1``."""
+        made = {name: column[first:last] for name, column in self._made.items()}
+        return Columns(made, {name: partial(self._cut, name, first, last) for name in self._later})
+
+    def _cut(self, name: str, first: int, last: int) -> Column:
+        return self[name][first:last]
 
 
 @dataclass(frozen=True)
@@ -79,7 +110,8 @@ class Batch:
         fields = {}
         for tp, columns in self.fields.items():
             first, last = np.searchsorted(self.rows(tp), (start, stop))
-            fields[tp] = {name: column[first:last] for name, column in columns.items()}
+            mine = columns if isinstance(columns, Columns) else Columns(columns)
+            fields[tp] = mine.part(int(first), int(last))
         return Batch(
             self.tp[start:stop], self.time[start:stop], self.cpu[start:stop], self.pid[start:stop],
             fields, self.comms, self.lost if start == 0 else {},

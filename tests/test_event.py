@@ -1,0 +1,43 @@
+"""Batches and their parts."""
+
+import numpy as np
+import pytest
+
+from rvfs.event import Batch, Columns
+
+INTS = np.array([1, 0, 1, 1], dtype=np.int64)
+
+
+class Maker:
+    """Makes a column, and counts how often."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self) -> np.ndarray:  # type: ignore[type-arg]
+        self.made += 1
+        return np.array([b"a", b"b", b"c"])
+
+
+def test_a_column_is_made_when_it_is_asked_for_and_once() -> None:
+    maker = Maker()
+    columns = Columns({"pid": np.array([7, 8, 9])}, {"comm": maker})
+    assert sorted(columns) == ["comm", "pid"]
+    assert len(columns) == 2
+    assert columns["pid"].tolist() == [7, 8, 9]
+    assert maker.made == 0
+    assert columns["comm"].tolist() == columns["comm"].tolist() == [b"a", b"b", b"c"]
+    assert maker.made == 1
+    with pytest.raises(KeyError):
+        columns["prio"]
+
+
+def test_parts_of_a_batch_share_what_is_made_later() -> None:
+    maker = Maker()
+    batch = Batch(INTS, INTS, INTS, INTS, {1: Columns({"pid": np.array([7, 8, 9])}, {"comm": maker})})
+    parts = batch[:3], batch[3:]
+    assert [part.fields[1]["pid"].tolist() for part in parts] == [[7, 8], [9]]
+    assert maker.made == 0
+    assert [part.fields[1]["comm"].tolist() for part in parts] == [[b"a", b"b"], [b"c"]]
+    assert maker.made == 1
+    assert batch.values(3) == {"pid": 9, "comm": b"c"}
