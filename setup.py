@@ -19,7 +19,12 @@ COMPILED = (
 FLAGS = ["-O3", "-fwrapv"]
 
 EXTENSIONS = [
-    Extension(f"rvfs.{name.replace('/', '.')}", [f"src/rvfs/{name}.py"], extra_compile_args=FLAGS)
+    Extension(
+        f"rvfs.{name.replace('/', '.')}",
+        [f"src/rvfs/{name}.py"],
+        extra_compile_args=FLAGS,
+        depends=["src/rvfs/_stepper/_wide.h"],
+    )
     for name in COMPILED
 ]
 

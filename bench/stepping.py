@@ -69,7 +69,7 @@ def in_one(batches: Sequence[Batch]) -> Batch:
 
 
 def engine_of(monitors: Iterable[Monitor], vocabulary: Vocabulary, twin: Twin) -> Engine:
-    engine = Engine(vocabulary, twin)
+    engine = Engine(vocabulary, twin, watched=False)
     for monitor in monitors:
         engine.add(monitor)
     return engine

@@ -19,8 +19,8 @@ SOURCE = REPOSITORY / "src"
 #: Lowest first: a file imports from its own room and from those above it in this list.
 ROOMS = (
     "errors", "news", "extras", "codec", "tracepoint", "event", "_stepper", "_decoder", "model",
-    "monitor", "select", "program", "clockwork", "inside", "running", "engine", "hwbp", "monitors",
-    "reactors", "source", "judging", "trace", "task_slots", "change", "bundle", "registered",
+    "columns", "monitor", "select", "program", "clockwork", "inside", "running", "engine", "hwbp",
+    "monitors", "reactors", "source", "judging", "trace", "task_slots", "change", "bundle", "registered",
     "building", "registry", "pump", "logbook", "state", "workshop", "files", "inside_files",
     "monitor_files", "hwbp_files", "readers", "pipe", "tree", "machine", "inodes", "handles",
     "leases", "_libfuse", "_loop", "fs",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rvfs.event import Batch, Columns
+from rvfs.event import Batch, Column, Columns
 
 INTS = np.array([1, 0, 1, 1], dtype=np.int64)
 
@@ -14,7 +14,7 @@ class Maker:
     def __init__(self) -> None:
         self.made = 0
 
-    def __call__(self) -> np.ndarray:  # type: ignore[type-arg]
+    def __call__(self) -> Column:
         self.made += 1
         return np.array([b"a", b"b", b"c"])
 
@@ -34,7 +34,9 @@ def test_a_column_is_made_when_it_is_asked_for_and_once() -> None:
 
 def test_parts_of_a_batch_share_what_is_made_later() -> None:
     maker = Maker()
-    batch = Batch(INTS, INTS, INTS, INTS, {1: Columns({"pid": np.array([7, 8, 9])}, {"comm": maker})})
+    batch = Batch(
+        INTS, INTS, INTS, INTS, {1: Columns({"pid": np.array([7, 8, 9])}, {"comm": maker})}
+    )
     parts = batch[:3], batch[3:]
     assert [part.fields[1]["pid"].tolist() for part in parts] == [[7, 8], [9]]
     assert maker.made == 0

@@ -8,16 +8,18 @@ and its columns the letters: the entry points and the flag of the kernel's autom
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from rvfs.columns import Atoms, Origin, Priorities
 from rvfs.errors import InvalidInput
 from rvfs.model.automaton import INVALID, Automaton
 from rvfs.model.filter import Comparison, Filter
 from rvfs.model.rule import Rule
 from rvfs.monitor import Action, Binding, Entry, Model, Monitor, Scope
-from rvfs.select import Atoms, Origin, Priorities, Selection, Slot
+from rvfs.select import Outcome, Place, Selection, Slot
 from rvfs.tracepoint import COMMON_PRIO, Tracepoint, Vocabulary
 
 #: An instance's index is its CPU, or MAX_CPUS + pid; so each CPU's idle task, all of
@@ -71,18 +73,29 @@ class Letter:
     loads: tuple[Origin, ...] = ()
 
 
+class Bound(NamedTuple):
+    """What the events of a tracepoint, number ``tp``, bring; slots come in this order."""
+
+    tracepoint: Tracepoint
+    tp: int
+    slots: tuple[Slot, ...]
+
+
 @dataclass(frozen=True)
 class Program:
     """A monitor made ready to step.
 
-    ``registers`` are the clocks of a hybrid automaton, then what else is told of its
-    environment. ``wanted`` are the fields that a source must deliver, by tracepoint; ``missing``
-    names the bound tracepoints that the vocabulary does not have.
+    ``bound`` is what its letters come from, ``selection`` the same for who steps it alone, with
+    a place for each slot; letter ``n`` of the monitor is ``n + 1`` in it. ``registers`` are the
+    clocks of a hybrid automaton, then what else is told of its environment. ``wanted`` are the
+    fields that a source must deliver, by tracepoint; ``missing`` names the bound tracepoints
+    that the vocabulary does not have.
     """
 
     monitor: Monitor
     model: Model
     letters: tuple[Letter, ...]
+    bound: tuple[Bound, ...]
     selection: Selection
     registers: tuple[str, ...]
     wanted: Mapping[int, frozenset[str]]
@@ -123,6 +136,7 @@ class _Compiler:
         self._monitor, self._model, self._vocabulary = monitor, model, vocabulary
         self._known = [b for b in monitor.bindings if b.tracepoint in vocabulary]
         self._letters: list[Letter] = []
+        self._bound: list[Bound] = []
         self._selection = Selection()
         self._registers = _registers(monitor, model)
         self._comms: dict[int, set[str]] = {}
@@ -138,13 +152,12 @@ class _Compiler:
         tracepoint = self._vocabulary[tp]
         mine = [b for b in self._known if b.tracepoint == tracepoint.full_name]
         first = len(self._letters)
-        slots = [
-            *self._life(_BIRTH, tp, tracepoint),
-            *self._bound(mine, tp, tracepoint),
-            *self._life(_DEATH, tp, tracepoint),
-        ]
-        loads = {i: letter.loads for i, letter in enumerate(self._letters) if i >= first}
-        self._selection.add(tracepoint, tp, slots, loads)
+        slots = (*self._life(_BIRTH, tp, tracepoint), *self._gathered(mine, tp, tracepoint))
+        slots = _with_ends(slots, tuple(self._life(_DEATH, tp, tracepoint)))
+        self._bound.append(Bound(tracepoint, tp, slots))
+        self._selection.add(tracepoint, tp, [Place((slot,), _alone) for slot in slots])
+        loads = {i + 1: letter.loads for i, letter in enumerate(self._letters) if i >= first}
+        self._selection.carry(tp, loads)
 
     def _life(
         self, life: Iterable[tuple[str, str, Filter | None]], tp: int, tracepoint: Tracepoint
@@ -157,7 +170,7 @@ class _Compiler:
             if name == tracepoint.full_name and needed <= tracepoint.by_name.keys():
                 yield Slot(((when, self._letter(Letter(tp))),), task)
 
-    def _bound(self, bindings: list[Binding], tp: int, tracepoint: Tracepoint) -> Iterator[Slot]:
+    def _gathered(self, bindings: list[Binding], tp: int, tracepoint: Tracepoint) -> Iterator[Slot]:
         """One slot per instance that the bindings name, in order; of a rule, one per binding."""
         grouped: dict[object, list[tuple[Binding, int]]] = {}
         for place, binding in enumerate(bindings):
@@ -207,8 +220,8 @@ class _Compiler:
             b.tracepoint for b in self._monitor.bindings if b not in self._known
         )
         return Program(
-            self._monitor, self._model, tuple(self._letters), self._selection, self._registers,
-            self._wants(), tuple(missing),
+            self._monitor, self._model, tuple(self._letters), tuple(self._bound), self._selection,
+            self._registers, self._wants(), tuple(missing),
         )  # fmt: skip
 
     def _wants(self) -> Mapping[int, frozenset[str]]:
@@ -222,6 +235,22 @@ class _Compiler:
         if asks and _SWITCH in self._vocabulary:
             wants.setdefault(self._vocabulary.number(_SWITCH), set()).add(Priorities.FIELD)
         return {tp: frozenset(names - OF_BATCH) for tp, names in wants.items()}
+
+
+def _alone(outcome: Outcome) -> int:
+    """The letter of a place with one slot."""
+    (letter,) = outcome
+    assert letter is not None
+    return letter + 1
+
+
+def _with_ends(slots: tuple[Slot, ...], ends: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """A task's end comes right behind the last that the event brings it."""
+    for end in ends:
+        mine = [place for place, slot in enumerate(slots) if slot.key == end.key]
+        place = mine[-1] + 1 if mine else len(slots)
+        slots = (*slots[:place], end, *slots[place:])
+    return slots
 
 
 def _registers(monitor: Monitor, model: Model) -> tuple[str, ...]:

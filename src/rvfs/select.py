@@ -1,167 +1,31 @@
-"""From an event to letters: conditions made decision programs, fields made columns.
+"""From an event to letters: conditions made questions, fields made columns.
 
 A monitor's bindings of one tracepoint are gathered into slots, one for each instance that
-they name; a slot's alternatives are one decision program, tried in the order of the file
-(:mod:`rvfs._stepper` has its form and runs it). A question of the program compares a column
-with a number. Whatever else is asked or told (a text, one field against another, a sum) is
-a column of its own, computed once per batch.
+they name, with alternatives that are tried in the order of the file. Slots that name the same
+instance share a place (:mod:`rvfs._stepper._select`). A question compares a column with a
+number; the answers to all questions of a place say at once what comes to it. Whatever else
+is asked or told (a text, one field against another, a sum) is a column of its own, computed
+once per batch (:mod:`rvfs.columns`).
 """
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from rvfs.event import Batch, Column, Ints
-from rvfs.model.filter import Both, Comparison, Either, Filter, Not, Other, Test, holds
+from rvfs.columns import Fields, First, Origin, Priorities, as_ints, fields_of, values_of
+from rvfs.event import Batch, Ints
+from rvfs.model.filter import Both, Comparison, Either, Filter, Not, Test
 from rvfs.model.terms import Sum
-from rvfs.tracepoint import COMMON_FIELDS, COMMON_PRIO, Tracepoint
+from rvfs.tracepoint import Tracepoint
 
-log = logging.getLogger(__name__)
-
-#: Targets of a decision program: no letter, and letter 0; letter 1 is one less, and so on.
-NO_LETTER, FIRST_LETTER = -1, -2
 _64_BITS = (1 << 64) - 1
 _SIGNED = (-(1 << 63), (1 << 63) - 1)
 _UNSIGNED = (0, _64_BITS)
-#: The priority of a task that nobody told: stronger than any, so that nobody is accused.
-UNKNOWN_PRIO = -(1 << 31)
-
-
-@dataclass(frozen=True, slots=True)
-class Atoms:
-    """A column with a bit for each atom whose condition holds."""
-
-    conditions: tuple[tuple[int, Filter], ...]
-
-    @property
-    def fields(self) -> frozenset[str]:
-        return frozenset().union(*(when.fields for _, when in self.conditions))
-
-
-#: What a column is made from: a field, or what is computed from fields.
-Origin: TypeAlias = str | Sum | Filter | Atoms | Comparison
-
-
-def fields_of(origin: Origin) -> frozenset[str]:
-    """The fields that a column is made from."""
-    match origin:
-        case str(name):
-            return frozenset((name,))
-        case Comparison(name, _, Other(other)):
-            return frozenset((name, other))
-        case Comparison(name):
-            return frozenset((name,))
-        case _:
-            return origin.fields
-
-
-def _values(origin: Origin, fields: "_Fields") -> Column:
-    match origin:
-        case str(name):
-            return fields[name]
-        case Sum(_, names, constant):
-            total = np.full(fields.count, constant, dtype=np.int64)
-            for name, factor in names:
-                total += factor * as_ints(fields[name])
-            return total
-        case Filter():
-            return origin(fields)
-        case Atoms(conditions):
-            bits = np.zeros(fields.count, dtype=np.uint64)
-            for bit, when in conditions:
-                bits |= when(fields).astype(np.uint64) << np.uint64(bit)
-            return bits
-        case Comparison():
-            return holds(origin, fields)
-
-
-def as_ints(column: Column) -> Ints:
-    """Numbers as the native code reads them: 64 bits in a row, the sign left to the reader."""
-    if column.dtype == np.uint64:
-        column = column.view(np.int64)
-    return np.ascontiguousarray(column, dtype=np.int64)
-
-
-class _Fields(Mapping[str, Column]):
-    """The columns of one tracepoint in a batch, those that every event has among them."""
-
-    def __init__(self, batch: Batch, tp: int, priorities: "Priorities") -> None:
-        self._batch, self._tp, self._priorities = batch, tp, priorities
-        self._own = batch.fields.get(tp, {})
-
-    @property
-    def count(self) -> int:
-        """How many events of the tracepoint there are."""
-        return len(self._batch.rows(self._tp))
-
-    def __getitem__(self, name: str) -> Column:
-        if name in self._own or name not in COMMON_FIELDS:
-            return self._own[name]
-        rows = self._batch.rows(self._tp)
-        match name:
-            case "common_cpu":
-                return self._batch.cpu[rows]
-            case "common_pid":
-                return self._batch.pid[rows]
-            case _ if name == COMMON_PRIO:
-                return self._priorities.before(self._batch)[rows]
-        if len(rows):
-            self._priorities.warn(name)
-        return np.zeros(len(rows), dtype=np.int64)
-
-    def __iter__(self) -> Any:
-        raise NotImplementedError("a condition names its fields")
-
-    def __len__(self) -> int:
-        return len(self._own)
-
-
-class Priorities:
-    """Who runs on each CPU: its priority, as the last sched_switch there told (next_prio).
-
-    ``tracepoint`` is the number of sched_switch, None when there is none.
-    """
-
-    FIELD = "next_prio"
-
-    def __init__(self, tracepoint: int | None) -> None:
-        self.tracepoint = tracepoint
-        self._now: dict[int, int] = {}
-        self._batch: Batch | None = None
-        self._before: Ints = np.empty(0, dtype=np.int64)
-        self._missing: set[str] = set()
-
-    def warn(self, name: str) -> None:
-        """Say once that the source does not know this of its events."""
-        if name not in self._missing:
-            self._missing.add(name)
-            log.warning("the source does not tell %s; it counts as 0", name)
-
-    def before(self, batch: Batch) -> Ints:
-        """For every event, the priority of the task that was running when it came."""
-        if self._batch is not batch:
-            self.read(batch)
-        return self._before
-
-    def read(self, batch: Batch) -> None:
-        """Go on by one batch; where events were lost, nobody knows who runs."""
-        for cpu in batch.lost:
-            self._now.pop(cpu, None)
-        self._batch, self._before = batch, np.full(len(batch), UNKNOWN_PRIO, dtype=np.int64)
-        switches, told = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.int64)
-        if self.tracepoint is not None and self.tracepoint in batch.fields:
-            switches = batch.rows(self.tracepoint)
-            told = as_ints(batch.fields[self.tracepoint][self.FIELD])
-        for cpu in np.unique(batch.cpu).tolist():
-            mine = np.flatnonzero(batch.cpu == cpu)
-            here = batch.cpu[switches] == cpu
-            known = np.r_[self._now.get(cpu, UNKNOWN_PRIO), told[here]]
-            self._before[mine] = known[np.searchsorted(switches[here], mine)]
-            self._now[cpu] = int(known[-1])
+#: Questions of a place; each more doubles the letters that it may have.
+MOST_QUESTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,96 +41,111 @@ class Slot:
     cpu: str | None = None
     id: Sum | None = None
 
+    @property
+    def key(self) -> tuple[str | None, str | None, Sum | None]:
+        return self.task, self.cpu, self.id
+
+    @property
+    def asked(self) -> frozenset[Comparison | tuple[First, int]]:
+        """What is asked for it: comparisons or, where they are too many, the bits of a number."""
+        tests = [when.test for when, _ in self.choices if when]
+        asked = frozenset[Comparison]().union(*map(_comparisons, tests))
+        if len(asked) <= MOST_QUESTIONS:
+            return asked
+        return frozenset((self.first, bit) for bit in range(len(self.choices).bit_length()))
+
+    @property
+    def first(self) -> First:
+        """The column that tells which of the choices it is."""
+        return First(tuple(when for when, _ in self.choices))
+
+
+def _comparisons(test: Test) -> frozenset[Comparison]:
+    match test:
+        case Not(inner):
+            return _comparisons(inner)
+        case Both(tests) | Either(tests):
+            return frozenset[Comparison]().union(*map(_comparisons, tests))
+        case Comparison():
+            return frozenset((test,))
+
+
+#: What an event brings to an instance: of each slot of its place a letter, or None.
+Outcome: TypeAlias = tuple[int | None, ...]
+
+
+class Place(NamedTuple):
+    """Slots with the same key. ``name`` gives an outcome the number of its letter, from 1 on; one
+    of nothing but None is letter 0."""
+
+    slots: Sequence[Slot]
+    name: Callable[[Outcome], int]
+
 
 @dataclass(slots=True)
 class Selection:
-    """Decision programs, as :class:`rvfs._stepper.Selector` takes them.
+    """Questions and places, as :class:`rvfs._stepper.Selector` takes them.
 
-    ``columns`` are (tracepoint, origin); ``loads[letter]`` the columns whose values a letter
-    takes along. An event of one of the ``tracepoints`` has ``width`` letters at most, each of
-    which takes ``heaviest`` values along at most.
+    ``columns`` are (tracepoint, origin); ``loads[letter]`` the columns whose values
+    a letter takes along. An event of one of the ``tracepoints`` has ``widest`` places at most,
+    a letter takes ``heaviest`` values along at most.
     """
 
     columns: list[tuple[int, Origin]] = field(default_factory=list)
     tracepoints: list[int] = field(default_factory=list)
-    slots: list[tuple[int, ...]] = field(default_factory=list)
-    nodes: list[tuple[int, ...]] = field(default_factory=list)
-    loads: list[list[int]] = field(default_factory=list)
-    width: int = 1
+    widths: dict[int, int] = field(default_factory=dict)
+    places: list[tuple[int, ...]] = field(default_factory=list)
+    questions: list[tuple[int, ...]] = field(default_factory=list)
+    letters: list[int] = field(default_factory=list)
+    loads: list[list[int]] = field(default_factory=lambda: [[]])
+    widest: int = 1
     heaviest: int = 0
 
-    def add(
-        self,
-        tracepoint: Tracepoint,
-        tp: int,
-        slots: Sequence[Slot],
-        loads: Mapping[int, Sequence[Origin]],
-    ) -> None:
-        """Add the slots of a tracepoint; ``loads`` by letter."""
-        for place, slot in enumerate(slots):
-            target = NO_LETTER
-            for when, letter in reversed(slot.choices):
-                test = None if when is None else when.test
-                target = self._ask(tracepoint, tp, test, FIRST_LETTER - letter, target)
-            key = slot.task if slot.id is None else slot.id
-            columns = self._column(tp, key), self._column(tp, slot.cpu)
-            self.slots.append((len(self.tracepoints), place, target, *columns))
+    def add(self, tracepoint: Tracepoint, tp: int, places: Sequence[Place]) -> None:
+        """Add a tracepoint and its places, in the order in which their words come."""
+        for offset, (slots, name) in enumerate(places):
+            asker = _Asker(self, tracepoint, tp)
+            choose = [asker.chooser(slot) for slot in slots]
+            first, count = len(self.letters), len(asker.questions)
+            for answers in range(1 << count):
+                outcome = tuple(chosen(answers) for chosen in choose)
+                nothing = all(letter is None for letter in outcome)
+                self.letters.append(0 if nothing else name(outcome))
+            task, cpu, identity = slots[0].key
+            columns = self.column(tp, task if identity is None else identity), self.column(tp, cpu)
+            track = len(self.tracepoints)
+            self.places.append((track, offset, *columns, len(self.questions), count, first))
+            self.questions += asker.questions
         self.tracepoints.append(tp)
+        self.widths[tp] = len(places)
+        self.widest = max(self.widest, len(places))
+
+    def carry(self, tp: int, loads: Mapping[int, Sequence[Origin]]) -> None:
+        """Have letters of a tracepoint take values along."""
         for letter, origins in loads.items():
             self.loads += [[] for _ in range(letter + 1 - len(self.loads))]
-            self.loads[letter] = [self._column(tp, origin) for origin in origins]
-        self.width = max(self.width, len(slots))
-        self.heaviest = max(self.heaviest, *map(len, loads.values()), 0)
+            self.loads[letter] = [self.column(tp, origin) for origin in origins]
+            self.heaviest = max(self.heaviest, len(origins))
 
-    def _column(self, tp: int, origin: Origin | None) -> int:
+    def column(self, tp: int, origin: Origin | None) -> int:
+        """The number of a column; -1 for none."""
         if origin is None:
             return -1
         if (tp, origin) not in self.columns:
             self.columns.append((tp, origin))
         return self.columns.index((tp, origin))
 
-    def _ask(self, tracepoint: Tracepoint, tp: int, test: Test | None, yes: int, no: int) -> int:
-        """The target where a program begins that ends in ``yes`` or in ``no``."""
-        match test:
-            case None:
-                return yes
-            case Not(inner):
-                return self._ask(tracepoint, tp, inner, no, yes)
-            case Both(tests):
-                for inner in reversed(tests):
-                    yes = self._ask(tracepoint, tp, inner, yes, no)
-                return yes
-            case Either(tests):
-                for inner in reversed(tests):
-                    no = self._ask(tracepoint, tp, inner, yes, no)
-                return no
-            case Comparison(name, sign, int(value)):
-                declared = tracepoint.field(name)
-                unsigned = declared.size == 8 and not declared.signed
-                question = question_of(sign, value, _UNSIGNED if unsigned else _SIGNED)
-                column = self._column(tp, name)
-            case Comparison():
-                question, column = question_of("&", _64_BITS, _SIGNED), self._column(tp, test)
-        if question.never:
-            return yes if question.negated else no
-        if question.negated:
-            yes, no = no, yes
-        self.nodes.append((column, question.mask, question.lowest, question.span, yes, no))
-        return len(self.nodes) - 1
-
     def bind(self, batch: Batch, priorities: Priorities) -> list[Ints]:
         """The columns of a batch, one value for each event of their tracepoint."""
-        fields = {tp: _Fields(batch, tp, priorities) for tp in self.tracepoints}
+        fields = {tp: Fields(batch, tp, priorities) for tp in self.tracepoints}
         return [self._bound(fields[tp], origin) for tp, origin in self.columns]
 
     @staticmethod
-    def _bound(fields: _Fields, origin: Origin) -> Ints:
-        if not fields.count:
+    def _bound(fields: Fields, origin: Origin) -> Ints:
+        """Empty where a field is not there: then there should be no such event."""
+        if not fields.has(fields_of(origin)):
             return np.empty(0, dtype=np.int64)
-        column = as_ints(_values(origin, fields))
-        if len(column) != fields.count:
-            raise ValueError(f"{len(column)} values of {origin} for {fields.count} events")
-        return column
+        return as_ints(values_of(origin, fields))
 
     def wanted(self) -> Iterable[tuple[int, frozenset[str]]]:
         """Tracepoints and the fields that are needed of them."""
@@ -274,6 +153,73 @@ class Selection:
             yield tp, frozenset()
         for tp, origin in self.columns:
             yield tp, fields_of(origin)
+
+
+_Answers: TypeAlias = Callable[[int], bool]
+
+
+class _Asker:
+    """Gathers the questions of a place, and reads their answers (bits, the first the lowest)."""
+
+    def __init__(self, selection: Selection, tracepoint: Tracepoint, tp: int) -> None:
+        self._selection, self._tracepoint, self._tp = selection, tracepoint, tp
+        self.questions: list[tuple[int, ...]] = []
+
+    def chooser(self, slot: Slot) -> Callable[[int], int | None]:
+        """What tells the letter of a slot by the answers."""
+        if all(isinstance(one, Comparison) for one in slot.asked):
+            read = [self._test(when.test) if when else _always for when, _ in slot.choices]
+        else:
+            read = self._numbers(slot.first, len(slot.choices))
+        letters = [letter for _, letter in slot.choices]
+        return lambda answers: next(
+            (letter for ask, letter in zip(read, letters, strict=True) if ask(answers)), None
+        )
+
+    def _numbers(self, origin: First, count: int) -> list[_Answers]:
+        """The questions for a number up to ``count``, and what tells 1, 2, 3 ..."""
+        column, every = self._selection.column(self._tp, origin), range(count.bit_length())
+        bits = [self._ask(column, question_of("&", 1 << bit, _SIGNED)) for bit in every]
+        shift = bits[0]
+        return [
+            lambda answers, n=n: answers >> shift & (1 << len(bits)) - 1 == n  # type: ignore[misc]
+            for n in range(1, count + 1)
+        ]
+
+    def _test(self, test: Test) -> _Answers:
+        match test:
+            case Not(inner):
+                denied = self._test(inner)
+                return lambda answers: not denied(answers)
+            case Both(tests):
+                every = [self._test(inner) for inner in tests]
+                return lambda answers: all(one(answers) for one in every)
+            case Either(tests):
+                some = [self._test(inner) for inner in tests]
+                return lambda answers: any(one(answers) for one in some)
+            case Comparison(name, sign, int(value)):
+                declared = self._tracepoint.field(name)
+                unsigned = declared.size == 8 and not declared.signed
+                question = question_of(sign, value, _UNSIGNED if unsigned else _SIGNED)
+                column = self._selection.column(self._tp, name)
+            case Comparison():
+                question = question_of("&", _64_BITS, _SIGNED)
+                column = self._selection.column(self._tp, test)
+        if question.never:
+            return lambda _: question.negated
+        bit = self._ask(column, question)
+        return lambda answers: bool(answers >> bit & 1) != question.negated
+
+    def _ask(self, column: int, question: "Question") -> int:
+        """The bit that answers it."""
+        asked = (column, question.mask, question.lowest, question.span)
+        if asked not in self.questions:
+            self.questions.append(asked)
+        return self.questions.index(asked)
+
+
+def _always(_: int) -> bool:
+    return True
 
 
 class Question(NamedTuple):

@@ -68,33 +68,46 @@ class Naive:
         found = list(self.expire(time))
         if self.monitor.scope is Scope.TASK and tracepoint == "sched:sched_process_fork":
             self.instances.pop(self.task(fields["child_pid"], cpu), None)
-        for binding in self.chosen(event):
-            found += self.take(self.key(binding, event), binding, time, fields)
-        if self.monitor.scope is Scope.TASK:
-            self.bury(tracepoint, cpu, fields)
+        ends = self.ends(tracepoint, fields) if self.monitor.scope is Scope.TASK else None
+        chosen = self.chosen(event)
+        named = [place for place, (name, _) in enumerate(chosen) if name == (ends, None, None)]
+        for place, (_, binding) in enumerate(chosen):
+            if binding is not None:
+                found += self.take(self.key(binding, event), binding, time, fields)
+            if named and place == named[-1]:
+                self.bury(ends, cpu, fields)
+        if not named:
+            self.bury(ends, cpu, fields)
         if tracepoint == "sched:sched_switch":
             self.prios[cpu] = fields["next_prio"]
         return found
 
-    def bury(self, tracepoint: str, cpu: int, fields: Mapping[str, Any]) -> None:
+    @staticmethod
+    def ends(tracepoint: str, fields: Mapping[str, Any]) -> str | None:
+        """The field that names a task which this is the end of."""
         if tracepoint in ("sched:sched_process_exit", "sched:sched_process_free"):
-            self.instances.pop(self.task(fields["pid"], cpu), None)
-        if tracepoint == "sched:sched_switch" and fields["prev_state"] & 0x30:
-            self.instances.pop(self.task(fields["prev_pid"], cpu), None)
+            return "pid"
+        last = tracepoint == "sched:sched_switch" and fields["prev_state"] & 0x30
+        return "prev_pid" if last else None
 
-    def chosen(self, event: Event) -> Sequence[Binding]:
-        """Per instance named, the first binding that holds; of a rule, all that hold."""
+    def bury(self, ends: str | None, cpu: int, fields: Mapping[str, Any]) -> None:
+        """Right behind what the event brings to that task."""
+        if ends is not None:
+            self.instances.pop(self.task(fields[ends], cpu), None)
+
+    def chosen(self, event: Event) -> Sequence[tuple[Any, Binding | None]]:
+        """Per instance named, the first binding that holds; of a rule, each that holds."""
         first: dict[Any, Binding | None] = {}
         for place, binding in enumerate(self.monitor.bindings):
             if binding.tracepoint != event[0]:
                 continue
             name: Any = (binding.task, binding.cpu, binding.id)
-            name = place if isinstance(self.monitor.model, Rule) else name
+            name = (*name, place) if isinstance(self.monitor.model, Rule) else name
             first.setdefault(name, None)
             holds = binding.when is None or CONDITIONS[binding.when.text](event[4])
             if first[name] is None and holds:
                 first[name] = binding
-        return [binding for binding in first.values() if binding is not None]
+        return [(name[:3], binding) for name, binding in first.items()]
 
     @staticmethod
     def task(pid: int, cpu: int) -> Any:

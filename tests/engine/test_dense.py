@@ -125,7 +125,7 @@ def test_there_is_room_for_any_number_of_objects_and_gone_ones_give_theirs_back(
         seen += engine.step(to_batch(found))
         assert list(engine.inside("m").instances()) == []  # each violation ended one
     assert [verdict.key for verdict in seen] == list(range(60_000))
-    assert len(engine._running["m"].states) <= 1 << 16
+    assert len(engine._running["m"].rows) <= 1 << 16
 
 
 def test_an_object_keeps_its_state_while_others_come() -> None:

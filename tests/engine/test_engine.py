@@ -1,6 +1,7 @@
 """The engine against a naive model: any monitor, any events, any cut into batches."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,17 +23,76 @@ from .verbs import run, run_naive, to_batch
 # -- the rules ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("interpreted", [False, True], ids=["chosen", "interpreted"])
+#: The native code as it is chosen here, without what only some machines have, and interpreted.
+TWINS = {
+    "chosen": lambda: _stepper.chosen,
+    "portable": lambda: _stepper.load(compiled=_stepper.chosen.compiled, wide=False),
+    "interpreted": lambda: _stepper.load(compiled=False),
+}
+
+
+@pytest.mark.parametrize("twin", TWINS)
 @pytest.mark.parametrize("models", MODELS)
 @given(data=st.data())
 def test_any_monitor_judges_any_events_as_the_naive_model_does(
-    models: str, interpreted: bool, data: st.DataObject
+    models: str, twin: str, data: st.DataObject
 ) -> None:
     monitor = data.draw(monitors(models))
     found = data.draw(streams())
     cuts = data.draw(st.lists(st.integers(0, len(found)), max_size=3))
-    twin = _stepper.load(compiled=False) if interpreted else _stepper.chosen
-    assert run(monitor, found, cuts, twin) == run_naive(monitor, found)
+    assert run(monitor, found, cuts, TWINS[twin]()) == run_naive(monitor, found)
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["watched", "unwatched"])
+@pytest.mark.parametrize("twin", TWINS)
+@given(data=st.data())
+def test_any_monitors_together_judge_as_each_alone(
+    twin: str, watched: bool, data: st.DataObject
+) -> None:
+    """However many there are of a scope, and whoever comes and goes between two batches."""
+    found = data.draw(streams())
+    crowd = [
+        replace(data.draw(monitors("automaton")), name=f"m{n}")
+        for n in range(data.draw(st.integers(1, 6)))
+    ]
+    cut = data.draw(st.integers(0, len(found)))
+    late, leaves = data.draw(st.booleans()), data.draw(st.booleans())
+    engine = Engine(VOCABULARY, TWINS[twin](), watched=watched)
+    for monitor in crowd[late:]:
+        engine.add(monitor)
+    verdicts = named(engine.step(to_batch(found)[:cut]), 0)
+    if late:
+        engine.add(crowd[0])
+    if leaves:
+        engine.remove(crowd[-1].name)
+    verdicts += named(engine.step(to_batch(found)[cut:]), cut)
+    told = []
+    for monitor in crowd:
+        first = cut if late and monitor is crowd[0] else 0
+        last = cut if leaves and monitor is crowd[-1] else len(found)
+        alone = Engine(VOCABULARY, _stepper.chosen)
+        alone.add(monitor)
+        told += named(alone.step(to_batch(found)[first:last]), first)
+    assert sorted(verdicts, key=str) == sorted(told, key=str)
+
+
+@pytest.mark.parametrize("models", MODELS)
+@given(data=st.data())
+def test_shares_judge_what_one_alone_does(models: str, data: st.DataObject) -> None:
+    monitor, found = data.draw(monitors(models)), to_batch(data.draw(streams()))
+    shares = data.draw(st.integers(1, 3))
+    told = []
+    for share in range(shares):
+        engine = Engine(VOCABULARY, share=(share, shares))
+        engine.add(monitor)
+        told += named(engine.step(found), 0)
+    engine = Engine(VOCABULARY)
+    engine.add(monitor)
+    assert sorted(told, key=str) == sorted(named(engine.step(found), 0), key=str)
+
+
+def named(verdicts: list[Verdict], first: int) -> list[tuple[object, ...]]:
+    return [(first + v.position, v.monitor, v.key, v.comm, v.state, v.event) for v in verdicts]
 
 
 PINGPONG = automaton("m", "off", [("off", "on", "on"), ("on", "off", "off")])

@@ -2,7 +2,8 @@
 
 :class:`Twin` gathers it. Each of its files is plain Python that Cython compiles with the types
 of the ``.pxd`` beside it. With ``RVFS_PURE=1`` in the environment the same files are
-interpreted instead: slower, and the same to the letter.
+interpreted instead: slower, and the same to the letter. ``RVFS_PORTABLE=1`` leaves out what
+only some processors have.
 """
 
 import importlib
@@ -17,16 +18,23 @@ from typing import Any
 import numpy as np
 
 PURE = os.environ.get("RVFS_PURE", "") not in ("", "0")
+PORTABLE = os.environ.get("RVFS_PORTABLE", "") not in ("", "0")
 
-_FILES = {"_select": "Selector", "_step": "Stepper", "_timed": "Timed", "_rule": "Ruled"}
+_CLASSES = {
+    "Selector": "_select", "Stepper": "_step", "Witness": "_step", "Timed": "_timed",
+    "Ruled": "_rule",
+}  # fmt: skip
 _64_BITS = (1 << 64) - 1
 
 #: What ``_memory.pxd`` has for the compiled twin.
-_MEMORY: Mapping[str, Callable[..., Any]] = {
+_MEMORY: Mapping[str, Callable[..., Any] | None] = {
     "address": lambda column: column,
     "read": lambda column, row: column[row],
     "spread": lambda key: (key * 0x9E3779B97F4A7C15 & _64_BITS) >> 20,
     "within": lambda value, lowest, span: (value - lowest) & _64_BITS <= span & _64_BITS,
+    "word": lambda instance, at, letter: (instance << 32 | at << 16 | letter) & _64_BITS,
+    "has_wide": lambda: False,
+    "fill_wide": None,
 }
 
 
@@ -34,13 +42,15 @@ _MEMORY: Mapping[str, Callable[..., Any]] = {
 class Twin:
     """The classes of :mod:`_select`, :mod:`_step`, :mod:`_timed` and :mod:`_rule`.
 
-    ``view`` is what an array is handed to them as, ``columns`` makes what they note the columns
-    of a batch in.
+    ``wide``: what only some machines have may be used. ``view`` is what an array is handed to
+    them as, ``columns`` makes what they note the columns of a batch in.
     """
 
     compiled: bool
+    wide: bool
     Selector: Any
     Stepper: Any
+    Witness: Any
     Timed: Any
     Ruled: Any
 
@@ -74,12 +84,14 @@ def _load_compiled(name: str) -> ModuleType:
     return module
 
 
-def load(*, compiled: bool) -> Twin:
+def load(*, compiled: bool, wide: bool = True) -> Twin:
     """One of the twins. Raises ImportError when it should be compiled and was not."""
     find = _load_compiled if compiled else _load_interpreted
-    return Twin(compiled, **{name: getattr(find(file), name) for file, name in _FILES.items()})
+    files = {file: find(file) for file in _CLASSES.values()}
+    classes = {name: getattr(files[file], name) for name, file in _CLASSES.items()}
+    return Twin(compiled, wide, **classes)
 
 
-chosen = load(compiled=not PURE)
+chosen = load(compiled=not PURE, wide=not PORTABLE)
 
-__all__ = ["PURE", "Twin", "chosen", "load"]
+__all__ = ["PORTABLE", "PURE", "Twin", "chosen", "load"]

@@ -1,27 +1,26 @@
 cimport cython
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
 cdef class Ruled:
     cdef readonly Py_ssize_t resets
-    cdef Py_ssize_t width, depth, wide
+    cdef Py_ssize_t width, depth
     cdef int16_t idle
     cdef int64_t all_known, first_known, first_values
     cdef const int16_t[::1] table, start
     cdef const int32_t[::1] diagram
     cdef const int8_t[::1] kinds
     cdef const int64_t[::1] puts, holds, load_firsts
-    cdef const int32_t[::1] instances
-    cdef const int16_t[::1] letters
+    cdef const uint64_t[::1] words
     cdef const int64_t[::1] values
     cdef int16_t[::1] states
     cdef int64_t[::1] since, counts, known, valuations, violations
 
     @cython.locals(
-        observed=bint, found=Py_ssize_t, i=Py_ssize_t, event=Py_ssize_t, instance=Py_ssize_t,
+        observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t,
         letter=Py_ssize_t, kind=int8_t, half=int8_t, value=int64_t, row=int16_t,
         following=int16_t, node=Py_ssize_t, byte=Py_ssize_t, cell=Py_ssize_t,
     )
     cpdef Py_ssize_t run(
-        self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first, const int64_t[::1] times,
+        self, Py_ssize_t first, Py_ssize_t last, Py_ssize_t begin, const int64_t[::1] times,
         int16_t[::1] before, int16_t[::1] after, int64_t[::1] seen
     )

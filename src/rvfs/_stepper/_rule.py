@@ -19,19 +19,20 @@ class Ruled:
     ``puts[letter]``; those that hold are ``holds[letter]`` and, where it takes a value along
     (``load_firsts``), those of that value.
 
-    ``violations`` (six numbers for each letter) receives: index of the letter, row, valuation.
+    ``violations`` (three numbers for each) receives: index of the word, row, valuation; there are
+    two for each word at most.
     ``resets`` are the instances that were forgotten while they were monitoring.
     """
 
     def __init__(
         self, table, width, idle, start, depth, diagram, all_known, first_known, first_values,
-        kinds, puts, holds, load_firsts, wide, letters, instances, values, counts, violations,
+        kinds, puts, holds, load_firsts, words, values, counts, violations,
     ):  # fmt: skip
         self.table, self.width, self.idle, self.start = table, width, idle, start
         self.depth, self.diagram = depth, diagram
         self.all_known, self.first_known, self.first_values = all_known, first_known, first_values
         self.kinds, self.puts, self.holds, self.load_firsts = kinds, puts, holds, load_firsts
-        self.wide, self.letters, self.instances, self.values = wide, letters, instances, values
+        self.words, self.values = words, values
         self.counts, self.violations = counts, violations
         self.resets = 0
 
@@ -39,65 +40,62 @@ class Ruled:
         """The row of each instance, since when, the atoms that are known of it and that hold."""
         self.states, self.since, self.known, self.valuations = states, since, known, valuations
 
-    def run(self, begin, end, first, times, before, after, seen):
-        """Take the letters of the events ``begin .. end - 1``, which stand from ``first`` on; the
+    def run(self, first, last, begin, times, before, after, seen):
+        """Take the words ``first .. last - 1``, of the piece whose first event is ``begin``; the
         number of violations found.
 
-        ``before``, ``after`` and ``seen``, unless None, receive two entries for each letter, one
+        ``before``, ``after`` and ``seen``, unless None, receive two entries for each word, one
         for each half of a pulse: the row on either side, and the valuation. Where there was no
         step, ``before`` is the idle row.
         """
         observed = before is not None
         found = 0
-        for event in range(begin, end):
-            for i in range(
-                first + (event - begin) * self.wide, first + (event - begin + 1) * self.wide
-            ):
-                letter = self.letters[i]
-                if observed:
-                    before[2 * i] = before[2 * i + 1] = self.idle
-                if letter < 0:
-                    continue
-                instance = self.instances[i]
-                kind = self.kinds[letter]
-                if kind == 3:
-                    self.known[instance] = self.first_known
-                    self.valuations[instance] = self.first_values
-                    self.resets += self.states[instance] != self.idle
-                    self.states[instance] = self.idle
-                    continue
-                self.known[instance] |= self.puts[letter]
-                value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
-                if self.load_firsts[letter] < self.load_firsts[letter + 1]:
-                    value |= self.values[i]
-                for half in range(kind):
-                    if half:
-                        value ^= self.puts[letter]
-                    node = 0
-                    for byte in range(self.depth):
-                        node = self.diagram[256 * node + (value >> 8 * byte & 255)]
-                    row = self.states[instance]
-                    following = row
-                    if row != self.idle:
-                        cell = row * self.width + node
-                        following = self.table[cell]
-                        self.counts[cell] += 1
-                        if observed:
-                            before[2 * i + half] = row
-                            after[2 * i + half] = following
-                            seen[2 * i + half] = value
-                        if following < 0:
-                            self.violations[3 * found] = i
-                            self.violations[3 * found + 1] = row
-                            self.violations[3 * found + 2] = value
-                            found += 1
-                            following = self.idle
-                    elif half == 0 and self.known[instance] == self.all_known:
-                        following = self.start[node]
-                        if following < 0:
-                            following = self.idle
-                    if following != row:
-                        self.states[instance] = following
-                        self.since[instance] = times[event]
-                self.valuations[instance] = value
+        for i in range(first, last):
+            letter = (self.words[i] & 0xFFFF) - 1
+            if observed:
+                before[2 * i] = before[2 * i + 1] = self.idle
+            if letter < 0:
+                continue
+            instance = self.words[i] >> 32
+            kind = self.kinds[letter]
+            if kind == 3:
+                self.known[instance] = self.first_known
+                self.valuations[instance] = self.first_values
+                self.resets += self.states[instance] != self.idle
+                self.states[instance] = self.idle
+                continue
+            self.known[instance] |= self.puts[letter]
+            value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
+            if self.load_firsts[letter] < self.load_firsts[letter + 1]:
+                value |= self.values[i]
+            for half in range(kind):
+                if half:
+                    value ^= self.puts[letter]
+                node = 0
+                for byte in range(self.depth):
+                    node = self.diagram[256 * node + (value >> 8 * byte & 255)]
+                row = self.states[instance]
+                following = row
+                if row != self.idle:
+                    cell = row * self.width + node
+                    following = self.table[cell]
+                    self.counts[cell] += 1
+                    if observed:
+                        before[2 * i + half] = row
+                        after[2 * i + half] = following
+                        seen[2 * i + half] = value
+                    if following < 0:
+                        self.violations[3 * found] = i
+                        self.violations[3 * found + 1] = row
+                        self.violations[3 * found + 2] = value
+                        found += 1
+                        following = self.idle
+                elif half == 0 and self.known[instance] == self.all_known:
+                    following = self.start[node]
+                    if following < 0:
+                        following = self.idle
+                if following != row:
+                    self.states[instance] = following
+                    self.since[instance] = times[begin + (self.words[i] >> 16 & 0xFFFF)]
+            self.valuations[instance] = value
         return found

@@ -1,19 +1,18 @@
 cimport cython
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
 from rvfs._stepper._memory cimport within
 
 cdef class Timed:
     cdef readonly Py_ssize_t next, armed_count
-    cdef Py_ssize_t width, clocks, span, stride, most, event, first, wide, heaviest
+    cdef Py_ssize_t width, clocks, span, stride, most, origin, heaviest
     cdef int64_t unset, never, horizon
     cdef int16_t idle
     cdef const int16_t[::1] table
     cdef const int8_t[::1] kinds, rearms
     cdef const int64_t[::1] load_firsts, load_registers
     cdef const int64_t[::1] guards, resets, nodes, terms, bound_firsts, bounds
-    cdef const int32_t[::1] instances
-    cdef const int16_t[::1] letters
+    cdef const uint64_t[::1] words
     cdef const int64_t[::1] values
     cdef int16_t[::1] states
     cdef int64_t[::1] since, counts, registers, armed, due, violations
@@ -21,14 +20,14 @@ cdef class Timed:
 
     @cython.locals(
         observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, base=Py_ssize_t,
-        event=Py_ssize_t, behind=Py_ssize_t, letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t, following=int16_t,
-        cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
+        letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t,
+        following=int16_t, cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
     )
 
-    cpdef begin(self, Py_ssize_t event, Py_ssize_t first)
+    cpdef begin(self, Py_ssize_t begin, Py_ssize_t first)
 
     cpdef Py_ssize_t expire(self, int64_t time, Py_ssize_t found=*)
 

@@ -19,7 +19,10 @@ of the transition on the values before its resets, (3) the resets, (4) the timer
 
 
 class Timed:
-    """``table`` and ``counts`` are as of :class:`Stepper`.
+    """``table[row * width + letter - 1]`` is the next row, or negative for a violation; ``counts``
+    has how often each entry was met. ``idle`` is the row of an instance that is not monitoring,
+    which is where a violation leaves it. ``words`` are as :class:`Selector` writes them; below,
+    letters are counted from 0 without *nothing*.
 
     ``kinds[letter]``: 0 an event, 1 one that starts but is not taken, 2 a reset.
     ``rearms[letter]``: some transition of this event resets a clock and stays. The values that
@@ -33,22 +36,21 @@ class Timed:
     are ``bound_firsts[row] .. bound_firsts[row + 1] - 1``; each is five numbers, ``clock, limit,
     half, first, last``.
 
-    ``violations`` receives ``stride`` numbers each: index of the letter (of a timer: of the next
+    ``violations`` receives ``stride`` numbers each: index of the word (of a timer: of the next
     one), row, time, instance, why (0 no transition, 1 the environment, 2 the timer, 3 the
     timer and half a nanosecond), the registers.
     """
 
     def __init__(
         self, table, width, idle, kinds, rearms, load_firsts, load_registers, clocks, span,
-        unset, never, horizon, wide, heaviest, letters, instances, values, counts, violations,
+        unset, never, horizon, heaviest, words, values, counts, violations,
     ):  # fmt: skip
         self.table, self.width, self.idle = table, width, idle
         self.kinds, self.rearms = kinds, rearms
         self.load_firsts, self.load_registers = load_firsts, load_registers
         self.clocks, self.span = clocks, span
         self.unset, self.never, self.horizon = unset, never, horizon
-        self.wide, self.heaviest = wide, heaviest
-        self.letters, self.instances, self.values = letters, instances, values
+        self.heaviest, self.words, self.values = heaviest, words, values
         self.counts, self.violations = counts, violations
         self.stride = 5 + span
         self.most = len(violations) // self.stride
@@ -69,37 +71,32 @@ class Timed:
         self.states, self.since, self.registers = states, since, registers
         self.armed, self.due, self.where, self.heap = armed, due, where, heap
 
-    def begin(self, event, first):
-        """Go to the letters of an event, which stand from ``first`` on."""
-        self.event, self.first, self.next = event, first, first
+    def begin(self, begin, first):
+        """Go to the words from ``first`` on, of the piece whose first event is ``begin``."""
+        self.origin, self.next = begin, first
 
     def run(self, last, times, before, after):
-        """Go on with the letters up to ``last - 1``; the number of violations found.
+        """Go on with the words up to ``last - 1``; the number of violations found.
 
         It ends early, with ``next`` short of ``last``, when ``violations`` is full. ``before`` and
-        ``after``, unless None, receive the row on either side of every letter; ``after`` is -1
+        ``after``, unless None, receive the row on either side of every word; ``after`` is -1
         where it was refused.
         """
         observed = before is not None
         found = 0
         i = self.next
-        event = self.event + (i - self.first) // self.wide
-        behind = self.first + (event - self.event + 1) * self.wide
         while i < last:
-            if i == behind:
-                event += 1
-                behind += self.wide
-            letter = self.letters[i]
+            letter = (self.words[i] & 0xFFFF) - 1
             if letter < 0:
                 i += 1
                 continue
-            time = times[event]
+            time = times[self.origin + (self.words[i] >> 16 & 0xFFFF)]
             if self.armed_count and self.due[self.heap[0]] <= 2 * time:
                 self.next = i
                 found = self.expire(time, found)
             if found == self.most:
                 break
-            instance = self.instances[i]
+            instance = self.words[i] >> 32
             base = instance * self.span
             held = i * self.heaviest
             for load in range(self.load_firsts[letter], self.load_firsts[letter + 1]):

@@ -7,7 +7,7 @@ wildcards ``*`` and ``?``), joined by ``&&``, ``||``, ``!`` and parentheses
 of the mask is set. Beyond the kernel's, a number may be compared with another field
 (``dl_deadline != dl_period``), and a field may be an element of an array (``args[1]``).
 
-A condition is a small tree (:data:`Test`). :mod:`rvfs.select` makes a decision program of
+A condition is a small tree (:data:`Test`). :mod:`rvfs.select` makes questions of
 it; what that has no words for (texts, one field against another) is evaluated over columns,
 as is a condition that is a value itself: one call answers for every event of a batch.
 """

@@ -1,53 +1,22 @@
-"""A monitor that runs: its instances, and the native code that steps them.
-
-::
-
-    batch ──select──▶ letters ──step──▶ violations ──▶ verdicts
-                                   └──▶ transitions, where somebody looks
-
-This is what all kinds of models share; each has a file beside this one. The letters of a batch
-are taken a piece at a time, so that what lies between the two passes stays in the
-processor's caches.
-"""
+"""A monitor that runs: what is said of its instances, whoever steps them."""
 
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from rvfs._stepper import Twin
 from rvfs.event import IDLE_PID, Batch, Ints, Transition, Verdict
 from rvfs.inside import STEPS, VIOLATIONS, Instance, Recorded, Stats, Step
 from rvfs.model.rule import Rule
 from rvfs.monitor import Entry, Scope
-from rvfs.program import MAX_CPUS, MAX_PID, Letter, Program, Rows
-from rvfs.running.letters import ROOM, Event, Letters, Piece
-from rvfs.select import Priorities, as_ints, packed
-
-Mask = npt.NDArray[np.bool_]
-Array = TypeVar("Array", bound=npt.NDArray[Any])
-
-#: Places for objects at the start; a power of two.
-FEWEST = 4 * ROOM
-
-_SCOPES = {Scope.GLOBAL: 0, Scope.CPU: 1, Scope.TASK: 2, Scope.OBJECT: 3}
-
-
-class Found(NamedTuple):
-    """A verdict and its place among the others: a timer comes before the event behind it."""
-
-    position: int
-    of_event: bool
-    time: int
-    verdict: Verdict
-
-    @property
-    def place(self) -> tuple[int, bool, int]:
-        return self[:3]
+from rvfs.program import Letter, Program, Rows
+from rvfs.running.arrays import Found, Manner, Mask
+from rvfs.running.letters import Event, Piece
+from rvfs.running.stepping import Stepping
 
 
 @dataclass
@@ -65,96 +34,51 @@ class Tally:
     )
 
 
+class Judged(NamedTuple):
+    """A verdict, the instance and the row it was in, the first word that came after, and what
+    came with the same word before."""
+
+    found: Found
+    instance: int
+    row: int
+    end: int
+    led: tuple[Event, ...] = ()
+
+
 class Running(ABC):
-    """The instances of one monitor. ``observed``: its steps are reported, beside violations."""
+    """One monitor. ``observed``: its steps are reported, beside violations."""
 
-    counts: Ints
-
-    def __init__(self, program: Program, twin: Twin) -> None:
-        self.program, self._twin = program, twin
+    def __init__(self, program: Program) -> None:
+        self.program = program
         self.observed = False
         self.tally = Tally()
-        self.states: Rows = np.empty(0, dtype=np.int16)
-        self.since: Ints = np.empty(0, dtype=np.int64)
-        self._comms: Batch | None = None
-        self._ring = Letters(twin, program.selection.heaviest)
-        self._piece = max(1, ROOM // program.selection.width)
-        self._ids: Ints = np.zeros(0, dtype=np.int64)
-        self._places = np.zeros(0, dtype=np.int32)
-        self._selector = self._make_selector(program, twin)
 
-    def _make_selector(self, program: Program, twin: Twin) -> Any:
-        chosen, view = program.selection, twin.view
-        lengths = [len(loads) for loads in chosen.loads]
-        places = (np.zeros(len(chosen.tracepoints) or 1, dtype=np.int64) for _ in range(3))
-        return twin.Selector(
-            _SCOPES[program.monitor.scope], MAX_CPUS, MAX_PID, chosen.width, chosen.heaviest,
-            view(packed(chosen.slots, 0)), view(packed(chosen.nodes, 6)),
-            view(np.cumsum([0, *lengths], dtype=np.int64)), view(packed(chosen.loads, 1)),
-            twin.columns(len(chosen.columns) or 1), twin.columns(len(chosen.tracepoints) or 1),
-            *map(view, list(places)[:2]), *self._ring.views,
-        )  # fmt: skip
+    @property
+    @abstractmethod
+    def home(self) -> Stepping:
+        """Who has its instances, and steps them."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> Rows:
+        """The row of each instance."""
+
+    @property
+    @abstractmethod
+    def since(self) -> Ints:
+        """Since when (ns) each instance is in its row."""
 
     @property
     def dropped(self) -> int:
         """Letters whose key was impossible."""
-        return int(self._selector.dropped)
+        drops = self.home._drops
+        return sum(
+            int(drops[letter]) * len(self.own(letter)) for letter in np.flatnonzero(drops).tolist()
+        )
 
-    # -- instances -------------------------------------------------------------------------
-
-    def make_room(self, count: int) -> None:
-        """Instances up to ``count``; the new ones are not monitoring."""
-        if count > len(self.states):
-            self._grow(max(count, 2 * len(self.states)))
-
-    def _grow(self, count: int) -> None:
-        self.states = grown(self.states, count, self.program.idle)
-        self.since = grown(self.since, count, 0)
-
-    def _make_places(self) -> None:
-        """Room for more objects: that of those of which nothing is known, or new room."""
-        taken = self._places[self._places >= 0]
-        blank = self._blank()
-        taken = taken[(taken >= len(blank)) | ~blank[np.minimum(taken, len(blank) - 1)]]
-        count = len(self._ids)
-        if count < 2 * len(taken) + 2 * ROOM:
-            count = max(FEWEST, 2 * count)
-        self._take_places(grown(self._ids, count, 0), taken)
-
-    def _take_places(self, ids: Ints, taken: npt.NDArray[np.int32]) -> None:
-        self._ids, self._places = ids, np.full(2 * len(ids), -1, dtype=np.int32)
-        free = np.setdiff1d(np.arange(len(ids), dtype=np.int32), taken)[::-1]
-        tables = (ids, self._places, np.ascontiguousarray(free), np.ascontiguousarray(taken))
-        self._selector.rehash(*map(self._twin.view, tables))
-
-    def _blank(self) -> Mask:
-        """The instances of which nothing is known."""
-        return np.asarray(self.states == self.program.idle)
-
-    def forget(self, lost: Iterable[int] | None = None) -> None:
-        """Stop monitoring: every instance, or those that events ``lost`` on these CPUs concern."""
-        if lost is not None and self.program.monitor.scope is Scope.CPU:
-            self._stop([cpu for cpu in lost if 0 <= cpu < len(self.states)])
-        else:
-            self._stop(slice(None))
-
-    def _stop(self, which: Any) -> None:
-        self.states[which] = self.program.idle
-
-    def key(self, instance: int) -> int | None:
-        """The pid of a task, the id of an object, None for the other kinds."""
-        if self.program.monitor.scope is Scope.TASK:
-            return instance - MAX_CPUS if instance >= MAX_CPUS else IDLE_PID
-        if self.program.monitor.scope is Scope.OBJECT:
-            return int(self._ids[instance])
-        return None
-
-    def cpu(self, instance: int) -> int | None:
-        """The CPU of a per-CPU instance, or of an idle task."""
-        if self.program.monitor.scope is Scope.CPU:
-            return instance
-        idle = self.program.monitor.scope is Scope.TASK and instance < MAX_CPUS
-        return instance if idle else None
+    @abstractmethod
+    def own(self, letter: int) -> Sequence[int]:
+        """The letters of the program that a letter of its home stands for."""
 
     # -- replacement -----------------------------------------------------------------------
 
@@ -166,73 +90,47 @@ class Running(ABC):
             old.stats.events, tally.violations, old.stats.resets, old.stats.dropped,
             remembered=deque(tally.remembered, VIOLATIONS),
         )  # fmt: skip
-        self.observed, self._comms = old.observed, old._comms
-        monitoring = old.states != old.program.idle
+        self.observed = old.observed
+        monitoring = int(np.count_nonzero(old.rows != old.program.idle))
         if old.program.monitor.scope is self.program.monitor.scope:
-            if len(old._ids):
-                self._take_places(old._ids.copy(), old._places[old._places >= 0])
-            self.make_room(len(old.states))
             self._adopt(old, np.append(self._rows_for(old), self.program.idle))
-        kept = self.states != self.program.idle
-        self.tally.kept = int(np.count_nonzero(kept))
-        self.tally.anew = int(np.count_nonzero(monitoring)) - self.tally.kept
+        self.tally.kept = int(np.count_nonzero(self.rows != self.program.idle))
+        self.tally.anew = monitoring - self.tally.kept
 
     @abstractmethod
     def _rows_for(self, old: "Running") -> Rows:
         """For each row of ``old``, but the idle one, the row to go on in."""
 
-    def _adopt(self, old: "Running", rows: Rows) -> None:
-        count = len(old.states)
-        self.states[:count] = rows[old.states]
-        self.since[:count] = old.since
-
-    # -- stepping --------------------------------------------------------------------------
-
-    def step(self, batch: Batch, priorities: Priorities, steps: list[Transition]) -> list[Found]:
-        """The violations in a batch; the steps, if they are observed, are appended."""
-        view, selector, selection = self._twin.view, self._selector, self.program.selection
-        times = view(as_ints(batch.time))
-        selector.begin(
-            view(as_ints(batch.cpu)), view(as_ints(batch.pid)),
-            [view(column) for column in selection.bind(batch, priorities)],
-            [view(batch.rows(tp)) for tp in selection.tracepoints],
-        )  # fmt: skip
-        self._comms = batch
-        found: list[Found] = []
-        wide = selection.width
-        while (begin := selector.next(len(batch))) < len(batch):
-            end = min(begin + self._piece, len(batch))
-            first = self._ring.make_room((end - begin) * wide)
-            piece = Piece(batch, begin, end, first, wide, times)
-            if selector.run(begin, end, piece.first):
-                self.make_room(selector.top + 1)
-                self._ring.add(piece)
-                found += self._remembered(self._take(piece, steps))
-            else:
-                self._make_places()
-        return found
-
     @abstractmethod
-    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator["Judged"]:
-        """Step the letters of a piece."""
+    def _adopt(self, old: "Running", rows: Rows) -> None:
+        """Take the instances of ``old``, in the ``rows`` that stand for theirs."""
 
-    def _remembered(self, judged: Iterable["Judged"]) -> list[Found]:
-        """Count the violations, and remember the last ones and what led to them."""
+    # -- violations ------------------------------------------------------------------------
+
+    def remember(self, judged: Iterable[Judged]) -> list[Found]:
+        """Count the violations; if anybody may ask, remember the last and what led to them."""
         found = list(judged)
         self.tally.violations += len(found)
-        for one in found[-VIOLATIONS:]:
-            events = self._ring.of(one.instance, one.end, STEPS - 1)
-            self.tally.remembered.append((one.found.verdict, tuple(self._told(events, one))))
+        for one in found[-VIOLATIONS:] if self.home.watched else ():
+            self.tally.remembered.append((one.found.verdict, tuple(self._told(one))))
         return [one.found for one in found]
 
-    def _told(self, events: list[Event], one: "Judged") -> Iterator[Step]:
+    def _told(self, one: Judged) -> Iterator[Step]:
         verdict = one.found.verdict
+        events = [*islice(self._before(one), STEPS - 1)][::-1]
         names = (self._event_text(self.program.letters[event.letter]) for event in events)
         rows = self._rows_before([event.letter for event in events], one.row)
         for event, name, row in zip(events, names, rows, strict=True):
             state = None if row is None or row == self.program.idle else self.state(row)
             yield Step(event.time, event.cpu, name, state)
         yield Step(verdict.time, verdict.cpu, verdict.event, verdict.state)
+
+    def _before(self, one: Judged) -> Iterator[Event]:
+        """What the instance was brought before, the latest first."""
+        yield from reversed(one.led)
+        for event in self.home.ring.of(one.instance, one.end):
+            for letter in reversed(self.own(event.letter)):
+                yield event._replace(letter=letter)
 
     @abstractmethod
     def _event_text(self, letter: Letter) -> str:
@@ -278,76 +176,97 @@ class Running(ABC):
         """See :class:`rvfs.inside.Inside`."""
 
     def instances(self) -> Iterator[Instance]:
-        for i in np.flatnonzero(self.states != self.program.idle).tolist():
-            key, cpu = self.key(i), self.cpu(i)
+        home, rows, since = self.home, self.rows, self.since
+        for i in np.flatnonzero(rows != self.program.idle).tolist():
+            key, cpu = home.key(i), home.cpu(i)
             comm = ""
-            if self._comms is not None and self.program.monitor.scope is Scope.TASK:
-                comm = self._comms.comm(key or IDLE_PID, cpu or 0)
-            yield Instance(key, cpu, comm, self.state(int(self.states[i])), int(self.since[i]))
+            if home.batch is not None and home.scope is Scope.TASK:
+                comm = home.batch.comm(key or IDLE_PID, cpu or 0)
+            yield Instance(key, cpu, comm, self.state(int(rows[i])), int(since[i]))
 
-    def letter(self, i: int) -> Letter:
-        return self.program.letters[int(self._ring.letters[i])]
-
-    def _judged(
-        self, piece: Piece, i: int, row: int, event: str, env: str | None = None
-    ) -> "Judged":
-        """The verdict on the letter ``i``, which was refused in ``row``."""
-        position, instance = piece.at(i), int(self._ring.instances[i])
+    def judged(
+        self, piece: Piece, i: int, letter: Letter, row: int, event: str, env: str | None = None
+    ) -> Judged:
+        """The verdict on a letter of word ``i``, which was refused in ``row``."""
+        position, instance = self.home.ring.position(piece, i), self.home.ring.instance(i)
         verdict = Verdict(
-            self.program.monitor.name, *where(piece.batch, position), self.key(instance),
-            self._comm(piece, i), self.state(row), event, position, env,
+            self.program.monitor.name, *where(piece.batch, position), self.home.key(instance),
+            self._comm(piece, i, letter), self.state(row), event, position, env,
             isinstance(self.program.model, Rule),
         )  # fmt: skip
         return Judged(Found(position, True, verdict.time, verdict), instance, row, i)
 
-    def _comm(self, piece: Piece, i: int) -> str:
+    def _comm(self, piece: Piece, i: int, letter: Letter) -> str:
         """The name of the instance's task: as the event has it, else as the source knows it."""
-        position, letter, batch = piece.at(i), self.letter(i), piece.batch
+        position, batch = self.home.ring.position(piece, i), piece.batch
         if letter.comm is not None:
             row = int(np.searchsorted(batch.rows(letter.tp), position))
             return bytes(batch.fields[letter.tp][letter.comm][row]).decode("utf-8", "replace")
-        return self._known_comm(batch, int(self._ring.instances[i]), position)
+        return self._known_comm(batch, self.home.ring.instance(i), position)
 
     def _known_comm(self, batch: Batch, instance: int, position: int) -> str:
         cpu, pid = int(batch.cpu[position]), int(batch.pid[position])
-        if self.program.monitor.scope is Scope.TASK:
-            pid = self.key(instance) or IDLE_PID
+        if self.home.scope is Scope.TASK:
+            pid = self.home.key(instance) or IDLE_PID
             cpu = instance if pid == IDLE_PID else cpu
         return batch.comm(pid, cpu)
 
     def _transition(
-        self, piece: Piece, i: int, state: str, event: str, next_state: str, final: bool
-    ) -> Transition:
-        position, instance = piece.at(i), int(self._ring.instances[i])
+        self, piece: Piece, i: int, letter: Letter, state: str, event: str, next_state: str,
+        final: bool,
+    ) -> Transition:  # fmt: skip
+        position, instance = self.home.ring.position(piece, i), self.home.ring.instance(i)
         return Transition(
-            self.program.monitor.name, *where(piece.batch, position), self.key(instance),
-            state, event, next_state, final, position, self._comm(piece, i),
+            self.program.monitor.name, *where(piece.batch, position), self.home.key(instance),
+            state, event, next_state, final, position, self._comm(piece, i, letter),
         )  # fmt: skip
 
-    def _is_reset(self) -> Mask:
-        return np.array([letter.entry is Entry.RESET for letter in self.program.letters])
+    def _entering(self, *entries: Entry) -> Mask:
+        """Which letters come through these entry points."""
+        return np.array([letter.entry in entries for letter in self.program.letters], dtype=bool)
 
 
-class Judged(NamedTuple):
-    """A verdict, the instance and the row it was in, and the first letter that came after."""
+class Alone(Stepping, Running):
+    """A monitor that steps its own instances. ``states`` are their rows."""
 
-    found: Found
-    instance: int
-    row: int
-    end: int
+    counts: Ints
+
+    def __init__(self, program: Program, manner: Manner) -> None:
+        super(Stepping, self).__init__(program)  # what is behind it among the bases: Running
+        Stepping.__init__(self, program.monitor.scope, program.selection, manner)
+        self.blank = program.idle
+        self.states: Rows = np.empty(0, dtype=np.int16)
+        self._since: Ints = np.empty(0, dtype=np.int64)
+
+    @property
+    def home(self) -> Stepping:
+        return self
+
+    @property
+    def rows(self) -> Rows:
+        return self.states
+
+    @property
+    def since(self) -> Ints:
+        return self._since
+
+    def own(self, letter: int) -> Sequence[int]:
+        return (letter - 1,) if letter else ()
+
+    def _adopt(self, old: Running, rows: Rows) -> None:
+        self.lodge_as(old.home)
+        self.batch = old.home.batch
+        count = len(old.rows)
+        self.make_room(count)
+        self.states[:count] = rows[old.rows]
+        self._since[:count] = old.since
+
+    def letter(self, i: int) -> Letter:
+        """The letter of word ``i``, which has one."""
+        return self.program.letters[self.ring.letter(i) - 1]
 
 
 def where(batch: Batch, position: int) -> tuple[int, int, int, str]:
     """Time, CPU, current pid and its name."""
     cpu, pid = int(batch.cpu[position]), int(batch.pid[position])
     return int(batch.time[position]), cpu, pid, batch.comm(pid, cpu)
-
-
-def grown(array: Array, count: int, fill: int) -> Array:
-    larger = np.full(count, fill, dtype=array.dtype)
-    larger[: len(array)] = array
-    return larger  # type: ignore[return-value]
-
-
-def small_ints(values: list[int]) -> npt.NDArray[np.int8]:
-    return np.array(values or [0], dtype=np.int8)

@@ -5,26 +5,27 @@ from typing import Any
 
 import numpy as np
 
-from rvfs._stepper import Twin
+from rvfs.columns import Atoms
 from rvfs.event import Ints, Transition
 from rvfs.model.automaton import INVALID
 from rvfs.model.rule import Rule
 from rvfs.monitor import Action
 from rvfs.program import Letter, Program, Rows
-from rvfs.running.instances import Judged, Mask, Running, grown, small_ints
+from rvfs.running.arrays import Found, Manner, Mask, grown, small_ints
+from rvfs.running.instances import Alone, Judged, Running
 from rvfs.running.letters import RING, ROOM, Piece
-from rvfs.select import Atoms, packed
+from rvfs.select import packed
 
 #: What is told of each half of a letter: the row before, the row after, the valuation.
 _SIDES = (np.int16, np.int16, np.int64)
 _RULE_KINDS = {Action.SET: 0, Action.UPDATE: 1, Action.PULSE: 2}
 
 
-class Ruled(Running):
+class Ruled(Alone):
     """An LTL rule."""
 
-    def __init__(self, program: Program, twin: Twin) -> None:
-        super().__init__(program, twin)
+    def __init__(self, program: Program, manner: Manner) -> None:
+        super().__init__(program, manner)
         rule = program.model
         assert isinstance(rule, Rule)
         self._rule = rule
@@ -56,36 +57,40 @@ class Ruled(Running):
             signed((1 << len(rule.atoms)) - 1), *self._first, view(small_ints(kinds)),
             view(packed([[signed(letter.puts) for letter in letters]], 1)),
             view(packed([[signed(letter.holds) for letter in letters]], 1)),
-            view(np.cumsum([0, *lengths], dtype=np.int64)), program.selection.width,
-            *self._ring.views, view(self.counts), view(self._violations),
+            view(np.cumsum([0, *lengths], dtype=np.int64)),
+            *self.ring.views, view(self.counts), view(self._violations),
         )  # fmt: skip
 
     def _grow(self, count: int) -> None:
-        super()._grow(count)
+        self.states = grown(self.states, count, self.blank)
+        self._since = grown(self._since, count, 0)
         self.known = grown(self.known, count, self._first[0])
         self.valuations = grown(self.valuations, count, self._first[1])
-        arrays = (self.states, self.since, self.known, self.valuations)
+        arrays = (self.states, self._since, self.known, self.valuations)
         self._stepper.hold(*map(self._twin.view, arrays))
 
     def _stop(self, which: Any) -> None:
         super()._stop(which)
         self.known[which], self.valuations[which] = self._first
 
-    def _blank(self) -> Mask:
+    def _unknown(self) -> Mask:
         known, valuation = self._first
         untold = (self.known == known) & (self.valuations == valuation)
-        return np.asarray(super()._blank() & untold)
+        return np.asarray(super()._unknown() & untold)
 
-    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
+    def _take(self, piece: Piece, steps: list[Transition]) -> list[Found]:
+        return self.remember(self._taken(piece, steps))
+
+    def _taken(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
         sides: tuple[Any, ...] = (None, None, None)
         if self.observed:
             sides = tuple(np.empty(2 * RING, dtype=kind) for kind in _SIDES)
         seen = (None if side is None else self._twin.view(side) for side in sides)
-        found = self._stepper.run(piece.begin, piece.end, piece.first, piece.times, *seen)
+        found = self._stepper.run(piece.first, piece.last, piece.begin, piece.times, *seen)
         if self.observed:
             steps += self._transitions(piece, *sides)
         for i, row, value in self._violations[: 3 * found].reshape(-1, 3).tolist():
-            yield self._judged(piece, i, row, self._rule.atoms_text(value))
+            yield self.judged(piece, i, self.letter(i), row, self._rule.atoms_text(value))
 
     def _transitions(
         self, piece: Piece, before: Rows, after: Rows, seen: Ints
@@ -96,7 +101,7 @@ class Ruled(Running):
         for half in (np.flatnonzero(mine != self.program.idle) + 2 * piece.first).tolist():
             new = int(after[half])
             yield self._transition(
-                piece, half // 2, rule.states[int(before[half])],
+                piece, half // 2, self.letter(half // 2), rule.states[int(before[half])],
                 rule.atoms_text(int(seen[half])), "" if new < 0 else rule.states[new], False,
             )  # fmt: skip
 

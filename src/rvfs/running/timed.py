@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from rvfs._stepper import Twin
 from rvfs.clockwork import HORIZON, NEVER, UNSET, EnvText, conditions_of, rearms
+from rvfs.columns import Priorities
 from rvfs.event import IDLE_PID, Batch, Ints, Transition, Verdict
 from rvfs.monitor import Entry, Scope
 from rvfs.program import Program, Rows
-from rvfs.running.instances import Found, Judged, Mask, Running, grown, small_ints, where
-from rvfs.running.letters import Piece
-from rvfs.running.plain import Plain
-from rvfs.select import Priorities, packed
+from rvfs.running.arrays import Found, Manner, Mask, grown, small_ints
+from rvfs.running.automatic import Automatic
+from rvfs.running.instances import Alone, Judged, Running, where
+from rvfs.running.letters import RING, Piece
+from rvfs.select import packed
 
 #: Violations of a hybrid automaton that are written down before they are taken away.
 MOST = 256
@@ -22,24 +23,27 @@ _AUTOMATON_KINDS = {Entry.HANDLE: 0, Entry.START_RUN: 0, Entry.START: 1, Entry.R
 _ENVIRONMENT, _TIMER = 1, 2
 
 
-class Timed(Plain):
+class Timed(Alone, Automatic):
     """A hybrid automaton."""
 
-    def __init__(self, program: Program, twin: Twin) -> None:
+    def __init__(self, program: Program, manner: Manner) -> None:
         self._params = dict(program.monitor.params)
         self.registers: Ints = np.empty(0, dtype=np.int64)
         self._armed = self._due = np.empty(0, dtype=np.int64)
         self._where = self._heap = np.empty(0, dtype=np.int32)
         self._env = EnvText(program)
-        super().__init__(program, twin)
+        super().__init__(program, manner)
+        self.counts = np.zeros(self.table.shape, dtype=np.int64)
+        self._stepper = self._make_stepper()
         self.set_params({})
+        self._grow(1)
 
     @property
     def params(self) -> Mapping[str, int]:
         return self._params
 
-    def _no_counts(self) -> Ints:
-        return np.zeros((self.program.idle + 1, self._width), dtype=np.int64)
+    def by_row(self) -> Ints:
+        return self.counts
 
     def _make_stepper(self) -> Any:
         program, view, model = self.program, self._twin.view, self._model
@@ -49,11 +53,10 @@ class Timed(Plain):
         self._violations = np.empty(MOST * (5 + self._span), dtype=np.int64)
         assert model.timing is not None
         return self._twin.Timed(
-            view(self._table), self._width, program.idle, view(small_ints(kinds)),
-            view(small_ints(self._rearms)), *self._load_registers(), len(model.timing.clocks),
-            self._span, UNSET, NEVER, HORIZON, program.selection.width,
-            program.selection.heaviest, *self._ring.views, view(self.counts.reshape(-1)),
-            view(self._violations),
+            view(self.table.reshape(-1)), len(program.letters), program.idle,
+            view(small_ints(kinds)), view(small_ints(self._rearms)), *self._load_registers(), len(model.timing.clocks),
+            self._span, UNSET, NEVER, HORIZON, program.selection.heaviest, *self.ring.views,
+            view(self.counts.reshape(-1)), view(self._violations),
         )  # fmt: skip
 
     def _load_registers(self) -> Iterator[Any]:
@@ -73,9 +76,10 @@ class Timed(Plain):
         self.registers = grown(self.registers, count * self._span, UNSET)
         self._armed, self._due = grown(self._armed, count, never), grown(self._due, count, 0)
         self._where, self._heap = grown(self._where, count, -1), grown(self._heap, count, 0)
-        Running._grow(self, count)
+        self.states = grown(self.states, count, self.blank)
+        self._since = grown(self._since, count, 0)
         self._stepper.hold(
-            *map(view, (self.states, self.since, self.registers, self._armed, self._due,
+            *map(view, (self.states, self._since, self.registers, self._armed, self._due,
                         self._where, self._heap))
         )  # fmt: skip
 
@@ -84,8 +88,8 @@ class Timed(Plain):
         self._by_instance()[which] = UNSET
         self._armed[which] = NEVER
 
-    def _blank(self) -> Mask:
-        return np.asarray(super()._blank() & (self._by_instance() == UNSET).all(axis=1))
+    def _unknown(self) -> Mask:
+        return np.asarray(super()._unknown() & (self._by_instance() == UNSET).all(axis=1))
 
     def _by_instance(self) -> Ints:
         return self.registers.reshape(len(self.states), self._span)
@@ -98,14 +102,17 @@ class Timed(Plain):
 
     def expire(self, now: int, batch: Batch) -> list[Found]:
         """The timers that run out until ``now`` (ns); ``batch`` is what was stepped last."""
-        return self._remembered(self._run_out(now, batch))
+        return self.remember(self._run_out(now, batch))
 
     def _run_out(self, now: int, batch: Batch) -> Iterator[Judged]:
         while found := self._stepper.expire(now):
             for record in self._records(found):
-                yield self._judge_timer(batch, record, self._ring.end)
+                yield self._judge_timer(batch, record, self.ring.end)
 
-    def _take(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
+    def _take(self, piece: Piece, steps: list[Transition]) -> list[Found]:
+        return self.remember(self._taken(piece, steps))
+
+    def _taken(self, piece: Piece, steps: list[Transition]) -> Iterator[Judged]:
         sides = self._sides()
         self._stepper.begin(piece.begin, piece.first)
         while self._stepper.next < piece.last:
@@ -114,6 +121,27 @@ class Timed(Plain):
                 yield self._judge(piece, record)
         if self.observed:
             steps += self._transitions(piece, *sides)
+
+    def _sides(self) -> tuple[Any, Any]:
+        """Where the rows on either side of each word go, if anybody looks."""
+        if not self.observed:
+            return None, None
+        return np.empty(RING, dtype=np.int16), np.empty(RING, dtype=np.int16)
+
+    def _seen(self, side: Any) -> Any:
+        return None if side is None else self._twin.view(side)
+
+    def _transitions(self, piece: Piece, before: Rows, after: Rows) -> Iterator[Transition]:
+        """The steps that the model took."""
+        for i in range(piece.first, piece.last):
+            for mine in self.own(self.ring.letter(i)):
+                row, following = int(before[i]), int(after[i])
+                if self.took(mine, row, following):
+                    letter, state = self.program.letters[mine], self.state(following)
+                    yield self._transition(
+                        piece, i, letter, self.state(row), letter.event, state,
+                        self.is_final(state),
+                    )  # fmt: skip
 
     def _records(self, found: int) -> list[list[int]]:
         stride = 5 + self._span
@@ -125,7 +153,8 @@ class Timed(Plain):
         if why >= _TIMER:
             return self._judge_timer(piece.batch, record, i)
         env = self._env.text(registers, time) if why == _ENVIRONMENT else None
-        return self._judged(piece, i, row, self.letter(i).event, env)
+        letter = self.letter(i)
+        return self.judged(piece, i, letter, row, letter.event, env)
 
     def _judge_timer(self, batch: Batch, record: list[int], end: int) -> Judged:
         _, row, time, instance, why, *registers = record
@@ -147,7 +176,7 @@ class Timed(Plain):
             cpu = self.cpu(instance) or 0
             idle = batch.comm(IDLE_PID, cpu)
             scope = self.program.monitor.scope
-            known = self._comms.comm(key or IDLE_PID, cpu) if self._comms is not None else "<...>"
+            known = self.batch.comm(key or IDLE_PID, cpu) if self.batch is not None else "<...>"
             return cpu, IDLE_PID, idle, key, known if scope is Scope.TASK else idle
         position = min(position, len(batch) - 1)
         _, cpu, pid, current = where(batch, position)
@@ -165,4 +194,4 @@ class Timed(Plain):
                 self._by_instance()[:count, place] = told
         for instance in np.flatnonzero(self.states != self.program.idle).tolist():
             row = int(self.states[instance])
-            self._stepper.rearm(row, instance, int(self.since[instance]))
+            self._stepper.rearm(row, instance, int(self._since[instance]))
