@@ -54,6 +54,28 @@ def test_a_real_recording_is_judged_alike(
     )  # fmt: skip
 
 
+def test_a_table_is_converted_like_the_recording(convert: Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    write(tmp_path, "with a gap", "trace.txt")
+    assert convert("trace.txt first.parquet") == convert("first.parquet second.parquet")
+    first, second = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("first", "second"))
+    assert second.equals(first)
+
+
+def test_names_that_tasks_share_are_written_once(convert: Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    lines = [f"    cat-{pid} [000] d..2.  0.{pid:06d}: sched_wakeup: " for pid in range(1, 9)]
+    wakeup = "comm=cat pid=3 prio=120 target_cpu=000\n"
+    (tmp_path / "trace.txt").write_text(wakeup.join([*lines, ""]))
+    convert("trace.txt table.parquet")
+    for name in ("comm", "sched_wakeup.comm"):
+        (chunk,) = pq.read_table(tmp_path / "table.parquet")[name].chunks
+        assert len(chunk) == 8
+        assert sorted(chunk.dictionary.to_pylist()) in (["cat"], ["", "cat"])
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
