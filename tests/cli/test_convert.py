@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import TRACES
 from tests.judging.recordings import write
 from tests.shell import Run, Told
+from tests.source.tables import overwrite
 
 pytestmark = pytest.mark.needs("parquet")
 
@@ -74,6 +75,20 @@ def test_names_that_tasks_share_are_written_once(convert: Run, tmp_path: Path) -
         (chunk,) = pq.read_table(tmp_path / "table.parquet")[name].chunks
         assert len(chunk) == 8
         assert sorted(chunk.dictionary.to_pylist()) in (["cat"], ["", "cat"])
+
+
+def test_texts_that_cannot_be_read_when_they_are_needed_are_said_in_one_line(
+    convert: Run, check: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, "wrong", "trace.txt")
+    write(tmp_path, "clean", "clean.txt")
+    for name in ("trace", "clean"):
+        convert(f"{name}.txt {name}.parquet")
+        overwrite(tmp_path / f"{name}.parquet", "comm", "prev_comm", "sched_wakeup.comm")
+    status, out, err = check("trace.parquet -m wwnr")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("rvfs check: trace.parquet: cannot be read: ")
+    assert check("clean.parquet -m wwnr")[0] == 0  # nobody needs them there
 
 
 @pytest.mark.parametrize(
