@@ -119,6 +119,13 @@ class Kernel:
         finally:
             await self.handlers.release(number)
 
+    async def mkdir(self, path: str) -> None:
+        above, _, name = path.rpartition("/")
+        folder = await self.inode(above)
+        self._keep_name(
+            folder, name, await self.handlers.mkdir(folder, name.encode(), 0o777, CONTEXT)
+        )
+
     async def rmdir(self, path: str) -> None:
         above, _, name = path.rpartition("/")
         folder = await self.inode(above)

@@ -15,7 +15,7 @@ from tests.mount.kernel import Kernel, everything
 from tests.registry.fakes import Collect, monitor
 from tests.tree.test_tree import Served
 
-STEPS = 400
+STEPS, LOOKS = 400, 20
 #: Some of what must be lent.
 LENT = {
     "", "monitors", "monitors/sched", "monitors/sched/sco/reactors", "monitors/wip/enable",
@@ -184,13 +184,13 @@ async def test_nothing_of_a_file_is_lent_while_it_is_truncated(rv: Served, kerne
 
 
 def flip(rv: Served, dice: random.Random) -> None:
-    """Something that no file can do: monitors and reactors come and go."""
-    names = {one.name for one in rv.registry.monitors}
-    if "extra" in names:
-        rv.registry.unregister_monitor("extra")
-    else:
-        rv.registry.register_monitor(monitor("extra"), dice.choice([None, "sched"]))
-    if "late" in rv.registry.reactors:
+    """Something that no file can do: a monitor or a reactor comes or goes."""
+    if dice.random() < 0.5:
+        if "extra" in {one.name for one in rv.registry.monitors}:
+            rv.registry.unregister_monitor("extra")
+        else:
+            rv.registry.register_monitor(monitor("extra"), dice.choice([None, "sched"]))
+    elif "late" in rv.registry.reactors:
         rv.registry.unregister_reactor("late")
     else:
         reactor = Collect()
@@ -225,10 +225,10 @@ async def test_what_the_kernel_keeps_is_true_at_every_moment(
     kept = 0
     for _ in range(STEPS):
         paths = list(everything(kernel.tree.root))
-        path = dice.choice(paths)
-        await kernel.stat(path)
-        if isinstance(kernel.tree.node(path), Directory):
-            assert set(await kernel.ls(path)) == set(rv.ls(path))
+        for path in dice.sample(paths, LOOKS):
+            await kernel.stat(path)
+            if isinstance(kernel.tree.node(path), Directory):
+                assert set(await kernel.ls(path)) == set(rv.ls(path))
         await _do(rv, kernel, dice, paths)
         assert list(kernel.lies()) == []
         kept += len(kernel.attributes)
@@ -244,6 +244,10 @@ async def _do(rv: Served, kernel: Kernel, dice: random.Random, paths: list[str])
                 await kernel.write("monitoring_on", "1")
             case 1 if rv.ls("hwbp/bp"):
                 await kernel.rmdir(f"hwbp/bp/{dice.choice(rv.ls('hwbp/bp'))}")
+                kernel.drop(kernel.handlers._late)
+            case 2:
+                above, name = dice.choice(["monitors", "monitors/sched"]), dice.choice("ab")
+                await (kernel.rmdir if name in rv.ls(above) else kernel.mkdir)(f"{above}/{name}")
                 kernel.drop(kernel.handlers._late)
             case _:
                 flags = dice.choice([os.O_WRONLY, os.O_WRONLY | os.O_TRUNC])
