@@ -1,6 +1,7 @@
 """A naive kernel above the request handlers: it keeps what it is lent, until it is taken back."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pyfuse3
@@ -15,7 +16,7 @@ from tests.tree.test_tree import Served
 ROOT = 1
 #: Entries that go into one answer to readdir.
 ROOM = 5
-CONTEXT: Any = None
+CONTEXT: Any = SimpleNamespace(pid=4242)
 
 
 class Kernel:
