@@ -43,3 +43,11 @@ def test_parts_of_a_batch_share_what_is_made_later() -> None:
     assert [part.fields[1]["comm"].tolist() for part in parts] == [[b"a", b"b"], [b"c"]]
     assert maker.made == 1
     assert batch.values(3) == {"pid": 9, "comm": b"c"}
+
+
+def test_rows_that_the_source_knows_are_not_searched() -> None:
+    told = np.array([0, 2, 5])
+    batch = Batch(INTS, INTS, INTS, INTS, places={7: told})
+    assert batch.rows(7) is told
+    assert batch.rows(8).tolist() == []
+    assert batch[1:].rows(7).tolist() == []

@@ -35,8 +35,7 @@ class Columns(Mapping[str, Column]):
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._made and name in self._later:
-            self._made[name] = self._later[name]()  # where this raises it does so each time
-            del self._later[name]
+            self._made[name] = self._later.pop(name)()
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,7 +62,7 @@ class Batch:
     columns that were subscribed, ``comms`` a pid to the task's name, where the source knows it.
     ``lost`` counts the events per CPU that the source dropped since the last batch. ``now``
     (ns) is how far the source's clock has come where that is later than the last event: no
-    event before it will follow.
+    event before it will follow. ``places`` are the :meth:`rows` that the source knows already.
 
     What every event has can be subscribed like a field: ``common_flags`` and
     ``common_preempt_count`` (as in the head of a trace record), while ``common_cpu`` and
@@ -78,6 +77,7 @@ class Batch:
     comms: Mapping[int, str] = field(default_factory=dict)
     lost: Mapping[int, int] = field(default_factory=dict)
     now: int | None = None
+    places: Mapping[int, npt.NDArray[np.intp]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tp)
@@ -91,7 +91,7 @@ class Batch:
 
     @cached_property
     def _rows(self) -> dict[int, npt.NDArray[np.intp]]:
-        return {}
+        return dict(self.places)
 
     def comm(self, pid: int, cpu: int) -> str:
         """The name of a task, ``swapper/CPU`` for an idle one, ``<...>`` if not known."""
