@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 
 COMPILED = (
     "_stepper/_select", "_stepper/_step", "_stepper/_timed", "_stepper/_rule", "_decoder/_pages",
-    "_decoder/_lines", "_loop",
+    "_decoder/_fields", "_decoder/_lines", "_loop",
 )  # fmt: skip
 #: Sums of 64 bits wrap around, as the interpreted twin has them do.
 FLAGS = ["-O3", "-fwrapv"]
@@ -46,5 +46,7 @@ LIBFUSE = Extension(
     optional=True,
 )
 
+MAPPING = Extension("rvfs.source._mapping", ["src/rvfs/source/_mapping.c"])
+
 compiled = cythonize(EXTENSIONS, build_dir="build/cython", language_level=3)
-setup(ext_modules=[*compiled, LIBFUSE])
+setup(ext_modules=[*compiled, MAPPING, LIBFUSE])

@@ -34,10 +34,7 @@ class Done:
     """What awaits to nothing at once, without a coroutine to make, run and free."""
 
     def __await__(self) -> Any:
-        return self
-
-    def __next__(self) -> None:
-        raise StopIteration
+        return iter(())
 
 
 DONE = Done()

@@ -28,14 +28,13 @@ class PollHandle(Protocol):
 
 
 class OpenFile:
-    """A descriptor of an ordinary file; ``flushed`` says whether a close is an event for it,
-    ``written`` is the inode if it is for writing, else 0."""
+    """A descriptor of an ordinary file; ``flushed`` says whether a close is an event for it."""
 
-    __slots__ = ("_snapshot", "node", "written")
+    __slots__ = ("_snapshot", "node", "truncated")
     seekable, flushed = True, False
 
-    def __init__(self, file: File, written: int = 0) -> None:
-        self.node, self.written = file, written
+    def __init__(self, file: File, truncated: bool = False) -> None:
+        self.node, self.truncated = file, truncated
         self._snapshot: bytes | None = None
         file.owner.hold()
 
@@ -71,8 +70,8 @@ class OpenDocument(OpenFile):
 
     flushed = True
 
-    def __init__(self, file: File, written: int = 0) -> None:
-        super().__init__(file, written)
+    def __init__(self, file: File, truncated: bool = False) -> None:
+        super().__init__(file, truncated)
         assert isinstance(file, Document)
         self._document = file
         self._written = bytearray()
@@ -101,8 +100,7 @@ class OpenDocument(OpenFile):
 class OpenPipe:
     """A descriptor of ``trace_pipe``."""
 
-    seekable = flushed = False
-    written = 0
+    seekable = flushed = truncated = False
 
     def __init__(self, file: File, pipe: TracePipe, reader: Reader) -> None:
         self.node = file

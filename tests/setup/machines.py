@@ -15,7 +15,7 @@ TOOLS = ("awk", "cat", "chmod", "cksum", "dirname", "env", "ln", "mkdir", "paste
 SOURCES = (
     "tools/setup", "pyproject.toml", "setup.py",
     "src/rvfs/_stepper/_step.py", "src/rvfs/_stepper/_step.pxd", "src/rvfs/_decoder/_pages.py",
-    "src/rvfs/_loop.py", "src/rvfs/_libfuse.c",
+    "src/rvfs/_loop.py", "src/rvfs/_libfuse.c", "src/rvfs/source/_mapping.c",
 )  # fmt: skip
 
 #: package → what it brings: commands, or files of the machine.

@@ -106,7 +106,13 @@ def test_a_set_up_for_running_is_not_one_for_tests(complete: Machine) -> None:
 
 @NEEDS_FUSE
 @pytest.mark.parametrize(
-    "source", ["pyproject.toml", "src/rvfs/_stepper/_step.py", "src/rvfs/_libfuse.c"]
+    "source",
+    [
+        "pyproject.toml",
+        "src/rvfs/_stepper/_step.py",
+        "src/rvfs/_libfuse.c",
+        "src/rvfs/source/_mapping.c",
+    ],
 )
 def test_changed_sources_are_installed_into_the_same_venv(complete: Machine, source: str) -> None:
     complete.set_up("run")

@@ -40,22 +40,23 @@ class Patterns(_decoder.lines.Lines):  # type: ignore[misc, name-defined]
         return int(_decoder.lines.ASK)
 
 
-#: Name → lines, pages.
-READERS: dict[str, tuple[Any, Any]] = {
-    "chosen": (_decoder.Lines, _decoder.Merge),
-    "interpreted": (_decoder.lines.Lines, _decoder.pages.Merge),
-    "patterns": (Patterns, _decoder.pages.Merge),
+#: Name → lines, pages, their fields.
+READERS: dict[str, tuple[Any, Any, Any]] = {
+    "chosen": (_decoder.Lines, _decoder.Merge, _decoder.Fields),
+    "interpreted": (_decoder.lines.Lines, _decoder.pages.Merge, _decoder.fields.Fields),
+    "patterns": (Patterns, _decoder.pages.Merge, _decoder.fields.Fields),
 }
 
 
 @contextmanager
 def reading_with(name: str) -> Iterator[None]:
     """One of :data:`READERS` for the time being."""
-    lines, merge = READERS[name]
+    lines, merge, fields = READERS[name]
     with pytest.MonkeyPatch.context() as patch:
         for module in (text_lines, ftrace_text, event_text):
             patch.setattr(module, "Lines", lines)
         patch.setattr(ring_buffer, "Merge", merge)
+        patch.setattr(ring_buffer, "Fields", fields)
         yield
 
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rvfs.source.dat_reader import DatReader
 from rvfs.source.replay import Replay
+from rvfs.source.trace_dat import read_recording
 from tests.source import fuzzing
 from tests.source.dat_verbs import SWITCHES, WAKEUPS, switch, wakeup, write
 from tests.source.dat_writer import Event, Item, Lost, Writer
@@ -28,7 +30,7 @@ def test_ways_that_do_not_agree_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
             return False
 
     lines = (CORPUS / "lines" / "heads").read_bytes()
-    monkeypatch.setitem(fuzzing.READERS, "patterns", (Blind, fuzzing.READERS["chosen"][1]))
+    monkeypatch.setitem(fuzzing.READERS, "patterns", (Blind, *fuzzing.READERS["chosen"][1:]))
     with pytest.raises(AssertionError, match="patterns"):
         fuzzing.lines(lines)
 
@@ -138,3 +140,56 @@ def test_many_lanes_are_merged_in_order(way: str, tmp_path: Path) -> None:
     pairs = [pair for b in found for pair in zip(b.time.tolist(), b.cpu.tolist(), strict=True)]
     assert pairs == sorted(pairs)
     assert len(pairs) == 9 * 40
+
+
+#: Per event of a CPU: how much later it is than the one before; a gap before it goes back in time.
+STEPS = st.lists(st.one_of(st.integers(0, 9), st.just("lost")), max_size=40)
+
+
+def items_of(cpu: int, steps: list[int | str], times: int) -> list[Item]:
+    """Events that are told apart by their current task; a gap loses as many as its place."""
+    items: list[Item] = []
+    time = 100
+    for n, step in enumerate(steps * times):
+        if step == "lost":
+            time = max(time - 20, 1)
+            items.append(Lost(n + 1))
+        else:
+            time += int(step)
+        items.append(wakeup(time, 1 + cpu * 1000 + n, 7))
+    return items
+
+
+def merged(cpus: dict[int, list[Item]]) -> tuple[list[int], dict[int, dict[int, int]]]:
+    """Tasks in order, and what was lost before which: by the latest time so far, then the CPU."""
+    found, lost = [], {}
+    for cpu, items in cpus.items():
+        latest, owed = 0, 0
+        for item in items:
+            if isinstance(item, Lost):
+                owed = item.count or 0
+            elif isinstance(item, Event):
+                latest = max(latest, item.time)
+                found.append((latest, cpu, item.pid))
+                if owed:
+                    lost[item.pid], owed = {cpu: owed}, 0
+    return [pid for _, _, pid in sorted(found)], lost
+
+
+@given(st.dictionaries(st.integers(0, 6), STEPS, min_size=1), st.integers(1, 9), st.integers(1, 70))
+@pytest.mark.parametrize("way", ["chosen", "interpreted"])
+def test_lanes_are_merged_as_if_sorted(
+    way: str, steps: dict[int, list[int | str]], times: int, limit: int
+) -> None:
+    cpus = {cpu: items_of(cpu, mine, times) for cpu, mine in steps.items()}
+    data, known = Writer(page_size=256).file(cpus), vocabulary()
+    with fuzzing.reading_with(way):
+        reader = DatReader(read_recording(fuzzing.in_memory(data), "f"), "f", known)
+        reader.subscribe({known.number(WAKEUPS): frozenset()})
+        found = []
+        while (batch := reader.read(limit)) is not None:
+            found.append(batch)
+    order, lost = merged(cpus)
+    assert [pid for batch in found for pid in batch.pid.tolist()] == order
+    assert {int(batch.pid[0]): dict(batch.lost) for batch in found if batch.lost} == lost
+    assert all(0 < len(batch) <= limit for batch in found)

@@ -3,17 +3,43 @@
 Each is one file, compiled (types in the ``.pxd`` beside it); with ``RVFS_PURE=1`` in the
 environment the same file is interpreted instead: slower, and the same to the letter.
 
-    _pages   pages of the ring buffer, of all CPUs, merged by time
+    _pages   pages of the ring buffer, of all CPUs, merged by time: where their records are
+    _fields  the fields of records, as columns
     _lines   lines of ftrace text: their heads, and the fields in the text behind
 """
 
 import importlib
 import importlib.util
 import os
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PURE = os.environ.get("RVFS_PURE", "") not in ("", "0")
+
+
+def _number(size: int) -> Callable[[Any, int, bool], int]:
+    """Reads the number of so many bytes at a place, the first one the highest if it is big."""
+    return lambda data, at, big: int.from_bytes(data[at : at + size], "big" if big else "little")
+
+
+def _layout() -> Mapping[str, int]:
+    """The numbers of ``_layout.pxd``."""
+    text = Path(__file__).with_name("_layout.pxd").read_text()
+    return {name: int(value) for name, value in re.findall(r"^    (\w+) = (-?\d+)", text, re.M)}
+
+
+#: What ``_bytes.pxd`` and ``_layout.pxd`` have for the compiled twins.
+_NAMES: Mapping[str, Callable[..., Any] | int] = {
+    "two": _number(2), "four": _number(4), "eight": _number(8),
+    "signed": lambda value: (value ^ 1 << 31) - (1 << 31),
+    "prefetch": lambda data, at: None,
+    "choose": lambda first, a, b: a if first else b,
+    "bytes_of": memoryview, "shorts_of": memoryview, "numbers_of": memoryview,
+    "words_of": memoryview, **_layout(),
+}  # fmt: skip
 
 
 def _interpreted(name: str) -> ModuleType:
@@ -23,6 +49,7 @@ def _interpreted(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    vars(module).update(_NAMES)
     spec.loader.exec_module(module)
     return module
 
@@ -38,9 +65,10 @@ def _compiled(name: str) -> ModuleType:
 
 
 #: The interpreted twins: also where the constants are, which the compiled ones keep to themselves.
-pages, lines = _interpreted("_pages"), _interpreted("_lines")
+pages, fields, lines = map(_interpreted, ("_pages", "_fields", "_lines"))
 
 Merge = pages.Merge if PURE else _compiled("_pages").Merge
+Fields = fields.Fields if PURE else _compiled("_fields").Fields
 Lines = lines.Lines if PURE else _compiled("_lines").Lines
 
-__all__ = ["PURE", "Lines", "Merge", "lines", "pages"]
+__all__ = ["PURE", "Fields", "Lines", "Merge", "fields", "lines", "pages"]

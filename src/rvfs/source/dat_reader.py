@@ -1,20 +1,20 @@
 """Reads the events of a ``trace.dat``: what is wanted, as columns.
 
 The decoder merges the lanes and writes the fields that are wanted, and only those, where
-this file has told it to: into an arena that is the batch's own, a part of it per column.
+this file has told it to: into memory that is the batch's own, a part of it per column.
 Events of one time come from the lower CPU first, as the kernel and trace-cmd print them.
+Texts stay where they are in the mapped file until somebody asks for them.
 """
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from dataclasses import field as fresh
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from rvfs._decoder import pages
-from rvfs.event import Batch, Column, Ints
+from rvfs.event import Batch, Column, Columns, Ints
 from rvfs.source import Wanted
 from rvfs.source.format_file import EventFormat
 from rvfs.source.reader import Reader
@@ -31,41 +31,61 @@ LAST = (1 << 63) - 1
 Words = npt.NDArray[np.uint64]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Wish:
-    """A column that is wanted: ``kind`` as the decoder knows it, ``words`` per event.
-
-    ``texts`` are the dynamic strings of the batch so far.
-    """
+    """A column that is wanted: ``kind`` as the decoder knows it; None for characters, which are
+    looked at when they are asked for."""
 
     slot: int
-    number: int
     name: str
     field: Field
-    kind: int
-    texts: list[bytes] = fresh(default_factory=list)
+    kind: int | None
 
     @property
     def words(self) -> int:
-        if self.field.dynamic:
-            return 2
-        return -(-self.field.size // 8) if self.kind == pages.TEXT else 1
+        """What the decoder writes for each event."""
+        return 0 if self.kind is None else 2 if self.field.dynamic else 1
 
-    @property
-    def row(self) -> tuple[int, ...]:
-        """As the decoder takes it; the place of the column is not known yet."""
-        return self.slot, self.field.offset, self.field.size, self.kind, 0
 
-    def column(self, words: Words) -> Column:
-        """The column, from its words."""
-        if self.field.dynamic:
-            return np.array(self.texts, dtype=object)
-        if self.kind == pages.TEXT:
-            if sys.byteorder == "big":
-                words = words.byteswap()
-            return words.view(f"S{8 * self.words}")
-        wide = self.field.size == 8 and not self.field.signed
-        return words if wide else words.view(np.int64)
+class _Room:
+    """What the decoder needs for batches of up to ``capacity`` events of these ``plans``.
+
+    ``plans`` and columns are as it takes them, at the beginning of a batch. ``begin`` gets memory
+    that is the next batch's own, but for the lengths, which are needed only at once.
+    """
+
+    def __init__(self, capacity: int, plans: Ints, wishes: Sequence[_Wish]) -> None:
+        self.capacity, self._count = capacity, len(plans)
+        self._first_plans = plans.copy()
+        self._first_plans[:, pages.CURSOR] = np.arange(len(plans)) * capacity
+        self._plans = self._first_plans.copy()
+        words = np.array([0, *(wish.words for wish in wishes)]).cumsum() * capacity
+        self._words, self.starts = int(words[-1]), words[:-1].tolist()
+        columns = [
+            (wish.slot * pages.PLAN, wish.field.offset, wish.field.size, wish.kind,
+             wish.slot * capacity, start)
+            for wish, start in zip(wishes, self.starts, strict=True) if wish.kind is not None
+        ]  # fmt: skip
+        self._first_columns = np.array(columns, dtype=np.int64).reshape(-1)
+        self._columns = self._first_columns.copy()
+        self._lengthy = any(wish.field.dynamic for wish in wishes)
+        self._lengths = np.empty(len(plans) * pages.CHUNK, dtype=np.int64)
+
+    def begin(self, lanes: Lanes) -> None:
+        """The memory of a new batch: ``heads``, and the words of its fields (``out``)."""
+        memory = np.empty((4 + 2 * self._count, self.capacity), dtype=np.int64)
+        self.heads = memory[:4]
+        self._rows, self._records = memory[4:].reshape(2, -1)
+        self.out = np.empty(self._words, dtype=np.uint64)
+        self._plans[:], self._columns[:] = self._first_plans, self._first_columns
+        where = self._plans.reshape(-1), self._records, self._lengths
+        lanes.merge.begin(*where, self._lengthy, self._rows, *self.heads)
+        lanes.fields.begin(*where, self._columns, self.out)
+
+    def of(self, slot: int) -> tuple[Ints, Ints]:
+        """The places of a tracepoint's events in the batch, and of their records in the file."""
+        mine = slice(slot * self.capacity, int(self._plans[slot, pages.CURSOR]))
+        return self._rows[mine], self._records[mine]
 
 
 class DatReader(Reader):
@@ -82,7 +102,6 @@ class DatReader(Reader):
         common = next(iter(recording.formats.values())).common if recording.formats else {}
         type_at = common["common_type"].offset if common else 0
         self._lanes = Lanes(recording.buffer, recording.layout, recording.pages, file, type_at)
-        self._size = sum(span.size for span in recording.pages)
         self._ended = False
         self.subscribe({})
 
@@ -91,22 +110,21 @@ class DatReader(Reader):
         formats = [self._formats[number] for number in mine]
         self._wishes = [
             wish for slot, number in enumerate(mine)
-            for wish in _wishes(slot, number, formats[slot], wanted[number])
+            for wish in _wishes(slot, formats[slot], wanted[number])
         ]  # fmt: skip
         slots = self._lanes.slots
         for event in self._formats.values():
             slots[event.number] = pages.UNWANTED
         for slot, event in enumerate(formats):
-            slots[event.number] = slot
-        self._columns = np.array([wish.row for wish in self._wishes], dtype=np.int64)
-        self._columns = self._columns.reshape(-1, pages.COLUMN)
-        self._rows = np.zeros(len(mine), dtype=np.int64)
-        found = np.zeros((2, len(mine) * pages.CHUNK), dtype=np.int64)
-        needed = _ints(_needed(self._formats[number], wanted[number]) for number in mine)
-        self._lanes.merge.want(
-            _ints(mine).data, needed.data, _ints(map(_pid_at, formats)).data, self._columns.data,
-            self._rows.data, found[0].data, found[1].data, np.zeros(len(mine), np.int64).data,
-        )  # fmt: skip
+            slots[event.number] = slot * pages.PLAN
+        plans = [
+            (number, _needed(event, wanted[number]), _pid_at(event), 0)
+            for number, event in zip(mine, formats, strict=True)
+        ]
+        words = 4 + 2 * len(mine) + sum(wish.words for wish in self._wishes)
+        self._largest = min(MAX_EVENTS, MAX_WORDS // words)
+        self._plans = np.array(plans, dtype=np.int64).reshape(-1, pages.PLAN)
+        self._room = _Room(0, self._plans, self._wishes)
 
     def due(self) -> int | None:
         if not self._ended:
@@ -120,69 +138,65 @@ class DatReader(Reader):
     def read(self, limit: int, until: int | None = None) -> Batch | None:
         if self._ended:
             return None
-        heads, out = self._begin(max(limit, 1))
-        why = self._take(out, until)
+        self._begin(limit)
+        why = self._take(until)
+        if self._lanes.torn is not None:
+            raise self._lanes.torn
         self.uncounted |= self._lanes.uncounted
-        self.done = self._lanes.consumed / max(self._size, 1)
         if self._lanes.merge.taken or self._lanes.hungry or why == pages.LATE:
-            return self._batch(heads, out)
+            return self._batch()
         if why == pages.SHORT:
             raise self._lanes.short_record()
         if self._lanes.damage is not None:
             raise self._lanes.damage
         owed = self._finish()
-        tps, times, cpus, pids = heads[:, :0]
+        tps, times, cpus, pids = self._room.heads[:, :0]
         return Batch(tps, times, cpus, pids, lost=owed) if owed else None
 
-    def _begin(self, limit: int) -> tuple[Ints, Words]:
-        """Room for a batch of its own: the heads of its events, and the words of their fields."""
-        words = np.array([0, *(wish.words for wish in self._wishes)]).cumsum()
-        self._capacity = max(min(limit, MAX_EVENTS, MAX_WORDS // max(int(words[-1]), 1)), 1)
-        heads = np.empty((4, self._capacity), dtype=np.int64)
-        out = np.empty(int(words[-1]) * self._capacity, dtype=np.uint64)
-        self._columns[:, pages.BASE] = words[:-1] * self._capacity
-        self._lanes.merge.begin(*(row.data for row in heads), out.data)
-        for wish in self._wishes:
-            wish.texts = []
-        return heads, out
+    def _begin(self, limit: int) -> None:
+        """Room for a batch."""
+        capacity = max(min(limit, self._largest), 1)
+        if capacity != self._room.capacity:
+            self._room = _Room(capacity, self._plans, self._wishes)
+        self._room.begin(self._lanes)
 
-    def _take(self, out: Words, until: int | None) -> int:
+    def _take(self, until: int | None) -> int:
         """Fill the batch, as far as it goes at once; why it did not go further."""
         last = LAST if until is None else self._recording.ticks.last_before(until)
         why: int = pages.HUNGRY
         appetite = APPETITE
         while why == pages.HUNGRY and appetite > 0:
-            appetite -= self._lanes.feed()
+            if size := self._lanes.feed():
+                appetite -= size
+                self.done = self._lanes.done
             if self._lanes.hungry:
                 continue  # a lane of empty pages: it may yet have the next event
             if self._lanes.damage is not None or self._lanes.pending is None:
                 break
-            why = self._lanes.merge.take(self._capacity, last)
-            self._keep_texts(out)
+            why = self._lanes.merge.take(self._room.capacity, last)
         return why
 
-    def _keep_texts(self, out: Words) -> None:
-        """Take the dynamic strings out of the arena before it is filled with other bytes."""
-        data = self._lanes.data
-        for wish, base in zip(self._wishes, self._columns[:, pages.BASE].tolist(), strict=True):
-            if wish.field.dynamic:
-                known, rows = len(wish.texts), int(self._rows[wish.slot])
-                places = out[base + 2 * known : base + 2 * rows].reshape(-1, 2)
-                wish.texts += [
-                    data[at : at + size].tobytes().partition(b"\0")[0]
-                    for at, size in places.tolist()
-                ]
-
-    def _batch(self, heads: Ints, out: Words) -> Batch:
-        merge = self._lanes.merge
-        tps, times, cpus, pids = heads[:, : merge.count]
-        fields: dict[int, dict[str, Column]] = {number: {} for number in self._mine}
-        for wish, base in zip(self._wishes, self._columns[:, pages.BASE].tolist(), strict=True):
-            words = out[base : base + wish.words * int(self._rows[wish.slot])]
-            fields[wish.number][wish.name] = wish.column(words)
+    def _batch(self) -> Batch:
+        merge, room = self._lanes.merge, self._room
+        tps, times, cpus, pids = room.heads[:, : merge.count]
+        found = [room.of(slot) for slot in range(len(self._mine))]
+        made: list[dict[str, Column]] = [{} for _ in self._mine]
+        later: list[dict[str, Callable[[], Column]]] = [{} for _ in self._mine]
+        for wish, start in zip(self._wishes, room.starts, strict=True):
+            field, (_, records) = wish.field, found[wish.slot]
+            words = room.out[start : start + wish.words * len(records)]
+            if wish.kind is None:
+                later[wish.slot][wish.name] = partial(self._lanes.texts, records, field)
+            elif field.dynamic:
+                later[wish.slot][wish.name] = partial(self._lanes.dynamic_texts, words)
+            else:
+                wide = field.size == 8 and not field.signed
+                made[wish.slot][wish.name] = words if wide else words.view(np.int64)
+        columns = dict(zip(self._mine, map(Columns, made, later), strict=True))
         times, comms = self._nanoseconds(times), self._recording.comms
         now = int(self._nanoseconds(_ints([merge.reached]))[0]) if merge.taken else None
-        return Batch(tps, times, cpus, pids, fields, comms, self._lanes.lost, now)
+        places = {number: rows for number, (rows, _) in zip(self._mine, found, strict=True)}
+        return Batch(tps, times, cpus, pids, columns, comms, self._lanes.lost, now, places)
 
     def _finish(self) -> dict[int, int]:
         """Say what could not be read; events lost after the last one."""
@@ -197,17 +211,16 @@ class DatReader(Reader):
         self._recording.buffer.close()
 
 
-def _wishes(slot: int, number: int, event: EventFormat, wanted: Iterable[str]) -> Iterator[_Wish]:
+def _wishes(slot: int, event: EventFormat, wanted: Iterable[str]) -> Iterator[_Wish]:
     """The columns that this event can give; a batch has the task and the CPU for itself."""
     fields = {**event.common, **event.tracepoint.by_name}
     for name in sorted(fields.keys() & wanted):
-        field = fields[name]
-        kind = pages.SIGNED if field.signed else pages.UNSIGNED
+        field, kind = fields[name], None
         if field.dynamic:
             kind = pages.RELATIVE if name in event.relative else pages.DYNAMIC
-        elif field.is_string:
-            kind = pages.TEXT
-        yield _Wish(slot, number, name, field, kind)
+        elif not field.is_string:
+            kind = pages.SIGNED if field.signed else pages.UNSIGNED
+        yield _Wish(slot, name, field, kind)
 
 
 def _needed(event: EventFormat, wanted: Iterable[str]) -> int:

@@ -1,13 +1,14 @@
-"""The bytes of a file, read where they are asked for.
+"""The bytes of a file, read where they are asked for, or mapped.
 
-Not a mapping: a file that is made shorter while it is mapped ends the process with SIGBUS
-at the next touch, and a recording belongs to others. A read that finds less than there was
-is an error with its place instead. Memory stays flat however large the file is.
+A recording belongs to others, who may make it shorter while it is read. A read that finds
+less than there was is an error with its place; so is a touch of what a mapping has no longer
+(see ``_mapping.c``). Memory stays flat however large the file is.
 """
 
 import os
 
 from rvfs.errors import TraceError
+from rvfs.source._mapping import Mapping
 
 
 class FileBytes:
@@ -46,27 +47,27 @@ class FileBytes:
             start += len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
-    def read_into(self, view: memoryview, start: int) -> int:
-        """Fill the view with the bytes from ``start`` on; how many are still there."""
-        done = 0
-        while done < len(view):
-            try:
-                size = os.preadv(self._descriptor, [view[done:]], start + done)
-            except OSError as error:
-                raise self._unreadable(error, start + done) from None
-            if not size:
-                break
-            done += size
-        return done
+    def mapped(self) -> Mapping:
+        """All of it as memory, which stays when the descriptor is closed."""
+        try:
+            return Mapping(self._descriptor, self._size)
+        except OSError as error:
+            raise TraceError(f"cannot be mapped: {error.strerror}", file=self.file) from None
+
+    @property
+    def left(self) -> int:
+        """How long the file is now, if that is less than at the beginning."""
+        return min(os.fstat(self._descriptor).st_size, self._size)
 
     def _read(self, size: int, at: int) -> bytes:
         try:
             return os.pread(self._descriptor, size, at)
         except OSError as error:
-            raise self._unreadable(error, at) from None
+            raise self.unreadable(at, error.strerror) from None
 
-    def _unreadable(self, error: OSError, at: int) -> TraceError:
-        return TraceError(error.strerror or "cannot be read", file=self.file, offset=at)
+    def unreadable(self, at: int, why: str | None = None) -> TraceError:
+        """The error for a place that is in the file but cannot be read."""
+        return TraceError(why or "cannot be read", file=self.file, offset=at)
 
     def shorter(self, at: int) -> TraceError:
         """The error for a file that now ends at ``at``."""

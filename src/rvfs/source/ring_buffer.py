@@ -1,11 +1,10 @@
-"""The lanes of a recording: the ring buffer pages of every CPU, a stretch of each in memory.
+"""The lanes of a recording: the ring buffer pages of every CPU.
 
-The decoder (:mod:`rvfs._decoder`) knows only the arena, in which each lane has its part;
-here its parts are filled from the file, and what it finds wrong becomes an error with its
-place in the file.
+The decoder (:mod:`rvfs._decoder`) reads them where they lie in the mapped file. Here its lanes
+are let go on by a stretch at a time, what they leave behind need not stay in memory, and what it
+finds wrong becomes an error with its place in the file.
 """
 
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rvfs._decoder import Merge, pages
+from rvfs._decoder import Fields, Merge, pages
 from rvfs.errors import TraceError
+from rvfs.event import Column, Ints
 from rvfs.source.file_bytes import FileBytes
+from rvfs.tracepoint import Field
 
-#: A lane has about this many bytes in memory, and all of them together no more than that.
-STRETCH, ARENA = 256 * 1024, 32 << 20
-#: More memory than that no recording gets: its pages or its CPUs are impossible.
-MAX_ARENA = 4 << 30
-#: What a text may be read beyond its end.
-BEHIND = 8
+Words = npt.NDArray[np.uint64]
+
+#: A lane goes on by about so many bytes at once, and all of them together by no more than that.
+STRETCH, ALL = 2 << 20, 32 << 20
+#: The time of what does not happen.
+NEVER = (1 << 63) - 1
 #: Types are 16 bits.
 TYPES = 1 << 16
 
@@ -36,11 +37,6 @@ FAULTS: Mapping[int, str] = {
     pages.BAD_TIME: "the time {value} ns is impossible",
     pages.LONG_EVENT: "an event runs past the end of its page",
 }
-
-
-#: Whether this machine has the lowest byte of a number first, and reads it from any address; what
-#: is interpreted does not.
-SWIFT = platform.machine() in ("x86_64", "aarch64") and sys.byteorder == "little"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,139 +71,172 @@ class Span:
         return TraceError(message, file=file, offset=self.source)
 
 
-def _at_each_byte(data: npt.NDArray[np.uint8], kind: str) -> memoryview:
-    """The numbers of this kind that begin at each byte."""
-    count = len(data) - np.dtype(kind).itemsize + 1
-    return np.ndarray((count,), dtype=kind, buffer=data, strides=(1,)).data
-
-
-@dataclass(slots=True)
-class _Lane:
-    """A CPU's part of the arena (from ``base``), and what it holds of the file (from ``start``)."""
-
-    span: Span
-    base: int
-    start: int
-    damage: TraceError | None = None
-
-    @property
-    def end(self) -> int:
-        return self.span.offset + self.span.size
-
-
 class Lanes:
-    """The lanes, and the decoder that merges them.
+    """The lanes, and the decoder that merges them. ``data`` is the mapped file.
 
-    ``data`` is the arena. Raises :class:`TraceError` for pages that no memory could hold.
+    Raises :class:`TraceError` for what cannot be mapped.
     """
 
     def __init__(
         self, buffer: FileBytes, layout: Layout, spans: Sequence[Span], file: str, type_at: int
     ):
         self._buffer, self._layout, self._file = buffer, layout, file
-        spans = [span for span in spans if span.size]
-        page = layout.page_size
-        self._room = max(min(STRETCH, ARENA // max(len(spans), 1)) // page, 1) * page
-        size = self._room * len(spans)
-        if size > MAX_ARENA:
-            raise TraceError(f"pages of {page} bytes on {len(spans)} CPUs: impossible", file=file)
-        self.data = np.empty(size + BEHIND, dtype=np.uint8)
-        self._lanes = [_Lane(s, i * self._room, s.offset) for i, s in enumerate(spans)]
-        self._state = np.zeros((len(spans), pages.LANE), dtype=np.int64)
-        self._state[:, pages.CPU] = [span.cpu for span in spans]
-        self._filled = [span.offset for span in spans]
+        self._spans = [span for span in spans if span.size]
+        count = len(self._spans)
+        page, big = layout.page_size, layout.order == ">"
+        self._room = max(min(STRETCH, ALL // max(count, 1)) // page, 1) * page
+        self._mapping = buffer.mapped()
+        self._torn: TraceError | None = None
+        self._left = len(buffer)
+        lanes = np.zeros((count + 1, pages.LANE), dtype=np.int64)
+        self._state, nobody = lanes[:-1], lanes[-1]
+        self._state[:, pages.POS] = self._state[:, pages.STOP] = np.arange(count) * pages.WINDOW
+        nobody[pages.POS], nobody[pages.STOP] = count * pages.WINDOW, NEVER
+        nobody[pages.KEY] = NEVER
+        self._found = np.zeros((count + 1) * pages.WINDOW, dtype=np.int64)
+        self._found[nobody[pages.POS] + pages.ORDER] = NEVER
+        starts = np.array([span.offset for span in self._spans], dtype=np.int64)
+        self._state[:, pages.CPU] = [span.cpu for span in self._spans]
+        self._state[:, pages.NEXT] = self._state[:, pages.FILLED] = starts
+        self._ends = starts + [span.size for span in self._spans]
+        self._size = int((self._ends - starts).sum())
+        self._damage: list[TraceError | None] = [None] * count
+        self._damaged = np.zeros(count, dtype=bool)
         self.slots = np.full(TYPES, pages.UNKNOWN, dtype=np.int32)
         self.unknown = np.zeros(TYPES, dtype=np.int64)
-        heap = np.zeros(len(spans), dtype=np.int64)
+        heap = np.zeros(count, dtype=np.int64)
+        self.data = memoryview(self._mapping)
+        self.fields: Any = Fields(self.data, big)
         self.merge: Any = Merge(
-            self.data.data, _at_each_byte(self.data, "u4"), _at_each_byte(self.data, "u8"),
-            SWIFT and Merge is not pages.Merge, self._state.reshape(-1).data, heap.data,
-            self.slots.data, self.unknown.data, page, layout.long_size, layout.order == ">",
-            type_at,
+            self.data, self.fields, lanes.reshape(-1), self._found, heap, self.slots, self.unknown,
+            page, layout.long_size, big, type_at,
         )  # fmt: skip
 
     # -- bytes ---------------------------------------------------------------------------------
 
     def feed(self) -> int:
-        """Read on where a lane has used up its bytes, and find what is pending; bytes read."""
-        size = 0
-        for i in np.flatnonzero(self._hungry).tolist():
-            size += self._fill(i)
-        self.merge.settle()
+        """Let lanes go on that have come to the end of their stretch, and find what is pending;
+        by how many bytes."""
+        size, left = 0, self._buffer.left
+        if self.merge.idle() or left < self._left:
+            self._left = left
+            for i in np.flatnonzero(self._hungry).tolist():
+                size += self._go_on(i)
+            beyond = self._state[:, pages.FILLED] > left
+            for i in np.flatnonzero(beyond & ~self._damaged).tolist():
+                self._end(i)
+            self.merge.settle()
         return size
 
     @property
-    def _hungry(self) -> Any:
-        """Which lanes have nothing pending and can have more."""
-        state = self._state
-        more = [f < lane.end and lane.damage is None
-                for f, lane in zip(self._filled, self._lanes, strict=True)]  # fmt: skip
-        idle = (state[:, pages.RECORD] == 0) & (state[:, pages.FAULT] == pages.FINE)
-        return idle & np.array(more, dtype=bool)
+    def _idle(self) -> Any:
+        """Which lanes have no event."""
+        return self._state[:, pages.POS] == self._state[:, pages.STOP]
 
-    def _fill(self, i: int) -> int:
-        """The lane's next pages; those that are left where the file has become shorter."""
-        lane, state, page = self._lanes[i], self._state[i], self._layout.page_size
-        lane.start = self._filled[i]
-        want = min(self._room, lane.end - lane.start)
-        try:
-            size = self._buffer.read_into(self.data.data[lane.base : lane.base + want], lane.start)
-        except TraceError as error:
-            lane.damage = error
-            return 0
-        if size < want:
-            lane.damage = self._buffer.shorter(lane.start + size)
-            size = size // page * page
-        self._filled[i] += size
-        state[pages.AT] = state[pages.END] = 0
-        state[pages.NEXT], state[pages.FILLED] = lane.base, lane.base + size
+    @property
+    def _hungry(self) -> Any:
+        """Which lanes have no event and can have more."""
+        more = (self._state[:, pages.FILLED] < self._ends) & ~self._damaged
+        return self._idle & (self._state[:, pages.FAULT] == pages.FINE) & more
+
+    def _go_on(self, i: int) -> int:
+        """Let the lane have its next pages."""
+        start = int(self._state[i, pages.FILLED])
+        size = min(self._room, int(self._ends[i]) - start)
+        self._mapping.leave(start - 4 * self._room, start)  # with what came back around the last
+        self._state[i, pages.FILLED] += size
         return size
+
+    def _end(self, i: int) -> None:
+        """Let the lane end with what the file, which is shorter now, has left of it."""
+        state, start, page = self._state[i], self._spans[i].offset, self._layout.page_size
+        left = self._left
+        self._damage[i], self._damaged[i] = self._buffer.shorter(max(left, start)), True
+        state[pages.FILLED] = start + max(left - start, 0) // page * page
+        if state[pages.NEXT] > left:  # amid the page that is read
+            state[pages.END] = state[pages.AT]
+        found = self._found[state[pages.POS] : state[pages.STOP]].reshape(-1, pages.FOUND)
+        there = found[:, pages.START] + found[:, pages.BYTES] <= left
+        state[pages.STOP] = state[pages.POS] + pages.FOUND * np.count_nonzero(there)
+
+    # -- texts ---------------------------------------------------------------------------------
+
+    def texts(self, records: Ints, field: Field) -> Column:
+        """The characters that these records have in a field, up to the first NUL."""
+        wide = -(-field.size // 8)
+        words = np.empty(wide * len(records), dtype=np.uint64)
+        self.fields.texts(records, field.offset, field.size, words)
+        if sys.byteorder == "big":
+            words = words.byteswap()
+        return words.view(f"S{8 * wide}")
+
+    def dynamic_texts(self, places: Words) -> Column:
+        """The same for dynamic strings, by place and length."""
+        found = np.empty(len(places) // 2, dtype=object)
+        for i, (at, size) in enumerate(places.reshape(-1, 2).tolist()):
+            found[i] = bytes(self.data[at : at + size]).partition(b"\0")[0]
+        return found
 
     # -- what there is ---------------------------------------------------------------------------
 
     @property
     def hungry(self) -> bool:
         """Whether some lane may yet have the next event."""
-        return bool(self._hungry.any())
+        return bool(self.merge.idle() and self._hungry.any())
 
     @property
     def pending(self) -> int | None:
         """The recorded time of the next event."""
         i = self.merge.first()
-        return None if i < 0 else int(self._state[i, pages.TIME])
+        return None if i < 0 else self._next(i, pages.WHEN)
 
     @property
     def damage(self) -> TraceError | None:
         """The error that ends the recording here: a lane has come to where it is damaged."""
-        for i, lane in enumerate(self._lanes):
-            if self._state[i, pages.RECORD] == 0:
-                if self._state[i, pages.FAULT] != pages.FINE:
-                    return self._fault(i)
-                if lane.damage is not None:
-                    return lane.damage
+        if self._torn is not None:
+            return self._torn
+        if not self.merge.idle():
+            return None
+        faulty = self._damaged | (self._state[:, pages.FAULT] != pages.FINE)
+        for i in np.flatnonzero(self._idle & faulty).tolist():
+            if self._state[i, pages.FAULT] != pages.FINE:
+                return self._fault(i)
+            return self._damage[i]
         return None
+
+    @property
+    def torn(self) -> TraceError | None:
+        """The error where the file became shorter since :meth:`feed`, so that nothing of what was
+        read since is true."""
+        if self._torn is None:
+            place, left = self._mapping.torn, self._buffer.left
+            if left < (self._left if place < 0 else len(self._buffer)):
+                self._torn = self._buffer.shorter(left)
+            elif place >= 0:
+                self._torn = self._buffer.unreadable(place)
+        return self._torn
 
     def _fault(self, i: int) -> TraceError:
         at, value = int(self._state[i, pages.FAULT_AT]), int(self._state[i, pages.FAULT_VALUE])
         order = "little" if self._layout.order == "<" else "big"
-        stamp = int.from_bytes(self.data[at : at + 8].tobytes(), order)  # type: ignore[arg-type]
+        stamp = int.from_bytes(self.data[at : at + 8], order)  # type: ignore[arg-type]
         message = FAULTS[int(self._state[i, pages.FAULT])].format(value=value, stamp=stamp)
-        return self._error(i, message, at)
+        return self._spans[i].error(message, self._file, at)
 
     def short_record(self) -> TraceError:
         """The error for the record that the decoder found too short for what is wanted of it."""
-        i = self.merge.lane
+        i = int(self.merge.lane)
         message = "a record is shorter than its fields"
-        return self._error(i, message, int(self._state[i, pages.RECORD]))
+        return self._spans[i].error(message, self._file, self._next(i, pages.START))
 
-    def _error(self, i: int, message: str, at: int) -> TraceError:
-        lane = self._lanes[i]
-        return lane.span.error(message, self._file, lane.start + at - lane.base)
+    def _next(self, i: int, what: int) -> int:
+        """What was found of the lane's next event."""
+        return int(self._found[self._state[i, pages.POS] + what])
 
     @property
-    def consumed(self) -> int:
-        """Bytes read so far."""
-        return sum(f - lane.span.offset for f, lane in zip(self._filled, self._lanes, strict=True))
+    def done(self) -> float:
+        """How much of the pages was let be read, from 0 to 1."""
+        return 1 - float((self._ends - self._state[:, pages.FILLED]).sum()) / max(self._size, 1)
 
     @property
     def lost(self) -> dict[int, int]:
@@ -224,7 +253,9 @@ class Lanes:
     @property
     def uncounted(self) -> set[int]:
         """CPUs that lost events whose number the kernel did not store."""
+        if not self.merge.uncounted:
+            return set()
         return {self._cpu(i) for i in np.flatnonzero(self._state[:, pages.UNCOUNTED]).tolist()}
 
     def _cpu(self, i: int) -> int:
-        return self._lanes[i].span.cpu
+        return self._spans[i].cpu
