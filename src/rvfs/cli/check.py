@@ -75,7 +75,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     parser.add_argument(
         "-j", "--jobs", metavar="N", type=_count_of_jobs, default=1,
-        help="how many recordings to judge at a time (0: one per CPU); the report is the same",
+        help="how many recordings to judge at a time (0: one per CPU that rvfs may use, as its "
+        "affinity and control groups have it); the report is the same",
     )  # fmt: skip
     parser.add_argument(
         "--results", metavar="DIR", type=Path,
@@ -91,7 +92,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _count_of_jobs(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs (1, 2, ..., or 0)")
     return int(text)
 
 
@@ -197,11 +198,12 @@ def _judged(
     files: Sequence[str], monitors: "Sequence[Monitor]", lines: Lines, args: argparse.Namespace
 ) -> "Iterator[Results]":
     """What judging each recording yields, in their order, whoever does it."""
+    from rvfs.judging.cpus import usable
     from rvfs.judging.parts import joined, split
     from rvfs.judging.unit import Unit, in_this_process
 
     units = [Unit.of(file, monitors) for file in files]
-    args.jobs = args.jobs or len(os.sched_getaffinity(0))
+    args.jobs = args.jobs or usable()
     if args.executor == "processes":
         units = [part for unit in units for part in split(unit, args.jobs // len(units))]
         args.jobs = min(args.jobs, len(units))
