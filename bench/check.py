@@ -64,7 +64,7 @@ def speedup(run: Callable[[int], float]) -> float:
 
 
 def lengthened(text: bytes, path: Path, monitor: str) -> None:
-    """Write as many times the text as keeps the monitor busy for :data:`BUSY` seconds."""
+    """Write the text so many times that it keeps the monitor busy for :data:`BUSY` seconds."""
     path.write_bytes(text)
     once = check([path], monitor, 1)
     path.write_bytes(2 * text)

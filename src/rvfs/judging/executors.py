@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rvfs.judging import server
+from rvfs.judging.parts import form_of
 from rvfs.judging.report import Judged, Step
 from rvfs.judging.result import VALUES, Form, Result
 from rvfs.judging.unit import Results, Unit, judge
@@ -47,9 +48,7 @@ class Job:
 
 def jobs_of(units: Sequence[Unit], folder: Path, form: Form = VALUES) -> list[Job]:
     """One job per unit; equal units share a result. What failed before is to be done again."""
-    jobs = [
-        Job(unit, Result.of(unit, folder), form if unit.parts == 1 else VALUES) for unit in units
-    ]
+    jobs = [Job(unit, Result.of(unit, folder), form_of(unit, form)) for unit in units]
     for job in jobs:
         job.result.forget_failure()
     return jobs

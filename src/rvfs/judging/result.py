@@ -1,8 +1,8 @@
-"""What came of one unit, as a file: violations in lots, and how it ended.
+"""What came of one unit, as a file: violations batch by batch, and how it ended.
 
 ==========  ===========================================================================
 first line  an object: the columns of the values, and the form that the lines have
-a lot       ``[bytes of lines, bytes of values]``, and behind this line both: what the user
+a batch     ``[bytes of lines, bytes of values]``, and behind this line both: what the user
             is told, and an array per violation, as JSON
 last line   an object: how it ended
 ==========  ===========================================================================
@@ -88,7 +88,7 @@ class Result:
                 if isinstance(step, Judged):
                     part.write(_line(_plain(step)))
                     whole = step.report is not None
-                elif step.verdicts:
+                else:
                     part.writelines(form.lot(file, step.verdicts))
         self._part.rename(self._kept if whole else self._failed)
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,8 +33,7 @@ class Unit:
     """The recording at ``path`` (absolute), to be judged by ``monitors``.
 
     ``file`` is what the recording is called in all that is told of it. Of several ``parts``,
-    ``part`` steps every so many-th of the monitors; the positions of its verdicts then count
-    from the first event of the recording.
+    ``part`` steps every so many-th of the monitors.
     """
 
     file: str
@@ -128,9 +127,6 @@ def _judge(unit: Unit, report: Report) -> Iterator[Found]:
         source.subscribe(_engine(unit.monitors, vocabulary).wanted())
         while (batch := source.read(BATCH)) is not None:
             verdicts = engine.step(batch)
-            if unit.parts > 1:
-                before = report.events.total()
-                verdicts = [replace(one, position=before + one.position) for one in verdicts]
             _count(report, batch, verdicts, vocabulary)
             yield Found(verdicts, source.done)
     report.uncounted = source.uncounted
