@@ -5,6 +5,7 @@ what it gives two loops of nothing but Python stands in front. Runs with one job
 take turns, and the best of each counts, so that a neighbour who comes and goes meets both.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,18 @@ from bench.table import Goal, Row
 
 #: What finds next to nothing in the recording, and what objects to every third event.
 MONITORS = {"few violations": "wwnr", "many violations": "sssw"}
-#: Seconds that judging one recording is to take, beside which starting is little.
-BUSY = 5.0
+#: Seconds that judging one recording is to take, beside which starting is little, and the bytes
+#: at which it is long enough all the same.
+BUSY, LARGE = 4.0, 768 << 20
 TURNS = 3
 LOOP = "for _ in range(10**8): pass"
 
-_run = partial(subprocess.Popen, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+#: As where rvfs is installed: with what Python keeps of the code, and rvfs of the monitors.
+KEPT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+_run = partial(
+    subprocess.Popen, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=KEPT
+)
 
 
 def check(recordings: list[Path], monitor: str, jobs: int) -> float:
@@ -64,14 +71,12 @@ def speedup(run: Callable[[int], float]) -> float:
 
 
 def lengthened(text: bytes, path: Path, monitor: str) -> None:
-    """Write the text so many times that it keeps the monitor busy for :data:`BUSY` seconds."""
+    """Write the text again and again, until it keeps the monitor busy for a while."""
     path.write_bytes(text)
-    once = check([path], monitor, 1)
-    path.write_bytes(2 * text)
-    each = max(check([path], monitor, 1) - once, 1e-2)
-    with path.open("wb") as file:
-        for _ in range(round(BUSY / each) + 1):
-            file.write(text)
+    while check([path], monitor, 1) < BUSY and path.stat().st_size < LARGE:
+        with path.open("ab") as file:
+            for _ in range(path.stat().st_size // len(text)):
+                file.write(text)
 
 
 def rows() -> Iterator[Row]:
