@@ -3,6 +3,7 @@
 import random
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from rvfs.judging import parts
 from rvfs.judging.executors import in_processes, jobs_of
 from rvfs.judging.parts import joined, split
 from rvfs.judging.unit import Results, Unit, judge
-from rvfs.monitor import Monitor
-from rvfs.monitors import shipped
+from rvfs.monitor import Monitor, Scope
+from rvfs.monitors import shipped, shipped_monitor
 from tests.judging.recordings import KINDS, line, switch, unit, write
 from tests.judging.units import alone, outcome
 from tests.shell import Run
@@ -168,3 +169,8 @@ def test_what_is_small_is_not_split(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(split(whole, 2)) == 2
     monkeypatch.setattr(parts, "LARGE", whole.size + 1)
     assert split(whole, 2) == [whole]
+
+
+def test_what_has_one_instance_is_not_split(tmp_path: Path) -> None:
+    one = replace(shipped_monitor("wip").monitor, scope=Scope.GLOBAL)
+    assert len(split(Unit.of(str(write(tmp_path, "wrong")), [one]), 2)) == 1

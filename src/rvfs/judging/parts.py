@@ -1,11 +1,10 @@
-"""One large recording judged by several workers, each with some of the monitors; one report.
+"""One large recording judged by several workers, each some of the instances; one report.
 
-This is exact: a monitor knows nothing of the others, and every worker reads the whole
-recording with the fields that all of them need, so each sees the same batches, losses and
-faults. What they found is merged batch by batch, in the order in which one engine with all
-monitors tells it: by event, a timer that ran out before the event behind it, then in the order
-of the monitors. So that the merge has little to do, workers write lines, each with its place
-in this order.
+This is exact: an instance knows nothing of the others, and every worker reads the whole
+recording for all monitors, so each sees the same batches, losses and faults. What they found
+is merged batch by batch, in the order in which one engine tells it: by event, a timer that ran
+out before the event behind it, then in the order of the monitors, then by rank. So that the
+merge has little to do, workers write lines, each with its place in this order.
 """
 
 import json
@@ -20,6 +19,7 @@ from rvfs.event import Verdict
 from rvfs.judging.report import Found, Judged, Step
 from rvfs.judging.result import Form
 from rvfs.judging.unit import Results, Unit
+from rvfs.monitor import Scope
 
 #: In bytes; what is smaller is judged before a second worker has read it.
 LARGE = 128 << 20
@@ -30,7 +30,8 @@ Placed: TypeAlias = tuple[Sequence[int], str | Verdict]
 
 def split(unit: Unit, workers: int) -> list[Unit]:
     """The unit as it is, or what each of several workers has to do of it."""
-    count = max(min(workers, len(unit.monitors)), 1) if unit.size >= LARGE else 1
+    divisible = any(monitor.scope is not Scope.GLOBAL for monitor in unit.monitors)
+    count = max(workers, 1) if unit.size >= LARGE and divisible else 1
     return [replace(unit, part=part, parts=count) for part in range(count)]
 
 
@@ -58,8 +59,8 @@ def _placed(
     monitors: Sequence[str], verdicts: Sequence[Verdict]
 ) -> Iterator[tuple[list[int], Verdict]]:
     for one in verdicts:
-        of_event, number = one.event != "none", monitors.index(one.monitor)
-        yield [one.position, of_event, one.time, number], one
+        of_event, number = one.rank >= 0, monitors.index(one.monitor)
+        yield [one.position, of_event, one.time, number, one.rank], one
 
 
 def joined(parts: Sequence[Unit], results: Results) -> Results:

@@ -32,8 +32,8 @@ BATCH = 1 << 14
 class Unit:
     """The recording at ``path`` (absolute), to be judged by ``monitors``.
 
-    ``file`` is what the recording is called in all that is told of it. Of several ``parts``,
-    ``part`` steps every so many-th of the monitors.
+    ``file`` is what the recording is called in all that is told of it. One of several ``parts``
+    judges some of the instances.
     """
 
     file: str
@@ -45,11 +45,6 @@ class Unit:
     @classmethod
     def of(cls, file: str, monitors: Iterable[Monitor]) -> "Unit":
         return cls(file, str(Path(file).absolute()), tuple(monitors))
-
-    @property
-    def own(self) -> tuple[Monitor, ...]:
-        """The monitors that this part steps."""
-        return self.monitors[self.part :: self.parts]
 
     @property
     def size(self) -> int:
@@ -121,23 +116,18 @@ def _judge(unit: Unit, report: Report) -> Iterator[Found]:
     vocabulary = Vocabulary()
     for tracepoint in catalogue():
         vocabulary.add(tracepoint)
-    report.violations.update({monitor.name: 0 for monitor in unit.own})
+    engine = Engine(vocabulary, watched=False, share=(unit.part, unit.parts))
+    for monitor in unit.monitors:
+        engine.add(monitor)
+    report.violations.update({monitor.name: 0 for monitor in unit.monitors})
     with closing(Replay(unit.path, vocabulary)) as source:
-        engine = _engine(unit.own, vocabulary)
-        source.subscribe(_engine(unit.monitors, vocabulary).wanted())
+        source.subscribe(engine.wanted())
         while (batch := source.read(BATCH)) is not None:
             verdicts = engine.step(batch)
             _count(report, batch, verdicts, vocabulary)
             yield Found(verdicts, source.done)
     report.uncounted = source.uncounted
     report.warnings = [*source.notes, *_blind(unit.monitors, report.events, vocabulary)]
-
-
-def _engine(monitors: Iterable[Monitor], vocabulary: Vocabulary) -> Engine:
-    engine = Engine(vocabulary)
-    for monitor in monitors:
-        engine.add(monitor)
-    return engine
 
 
 def _count(
