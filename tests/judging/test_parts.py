@@ -54,7 +54,7 @@ HAPPENINGS = (
         st.tuples(st.integers(0, 1), st.sampled_from(HAPPENINGS), st.integers(0, 2)), max_size=60
     ),
     st.integers(2, 5),
-    st.permutations(MONITORS),
+    st.lists(st.sampled_from(MONITORS), min_size=1, unique_by=lambda monitor: monitor.name),
 )
 def test_any_number_of_workers_finds_what_one_does(
     happenings: list[tuple[int, str, int]], count: int, monitors: list[Monitor]
@@ -164,6 +164,15 @@ def test_the_report_is_the_same_whatever_an_instance_is(
     assert told("") == told(f"-j {jobs}")
 
 
+@pytest.mark.parametrize("scope", ["task", "cpu", "object"])
+def test_the_report_is_the_same_where_there_are_fewer_monitors(
+    scope: str, check: Run, models: str, busy: None
+) -> None:
+    command = f"busy --model {scope}.dot --model timed_{scope}.dot"
+    assert check(command) == check(f"{command} -j 5")
+    assert check("busy --model rule.ltl") == check("busy --model rule.ltl -j 3")
+
+
 def test_what_is_small_is_not_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = unit(write(tmp_path, "wrong"), "wwnr", "sssw")
     assert len(split(whole, 2)) == 2
@@ -172,5 +181,26 @@ def test_what_is_small_is_not_split(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_has_one_instance_is_not_split(tmp_path: Path) -> None:
-    one = replace(shipped_monitor("wip").monitor, scope=Scope.GLOBAL)
-    assert len(split(Unit.of(str(write(tmp_path, "wrong")), [one]), 2)) == 1
+    wip, wwnr = (shipped_monitor(name).monitor for name in ("wip", "wwnr"))
+    one, path = replace(wip, scope=Scope.GLOBAL), str(write(tmp_path, "wrong"))
+    assert len(split(Unit.of(path, [one]), 3)) == 1
+    assert len(split(Unit.of(path, [one, wwnr]), 3)) == 2
+
+
+@pytest.mark.parametrize(
+    ("monitors", "workers", "parts"),
+    [
+        (1, 1, ["a 0/1"]), (1, 3, ["a 0/3", "a 1/3", "a 2/3"]), (3, 2, ["ac 0/1", "b 0/1"]),
+        (3, 3, ["a 0/1", "b 0/1", "c 0/1"]),
+        (3, 5, ["a 0/2", "b 0/2", "c 0/1", "a 1/2", "b 1/2"]),
+    ],
+)  # fmt: skip
+def test_monitors_are_shared_out_first_then_their_instances(
+    monitors: int, workers: int, parts: list[str], tmp_path: Path
+) -> None:
+    wwnr = shipped_monitor("wwnr").monitor
+    named = [replace(wwnr, name=name) for name in "abc"[:monitors]]
+    units = split(Unit.of(str(write(tmp_path, "wrong")), named), workers)
+    told = ["".join(one.name for one in unit.own) for unit in units]
+    shares = ["{}/{}".format(*unit.share) for unit in units]
+    assert [" ".join(both) for both in zip(told, shares, strict=True)] == parts

@@ -1,10 +1,15 @@
-"""One large recording judged by several workers, each some of the instances; one report.
+"""One large recording judged by several workers, each a part of it; one report.
 
-This is exact: an instance knows nothing of the others, and every worker reads the whole
-recording for all monitors, so each sees the same batches, losses and faults. What they found
-is merged batch by batch, in the order in which one engine tells it: by event, a timer that ran
-out before the event behind it, then in the order of the monitors, then by rank. So that the
-merge has little to do, workers write lines, each with its place in this order.
+Each worker has some of the monitors or, where these are fewer, a share of the instances (tasks,
+CPUs, objects) of one. Monitors are shared out first, for finding out whom an event concerns
+is most of the work where little is found, and that a share does not make less.
+
+This is exact: a monitor knows nothing of the others, an instance neither, and every worker
+reads the whole recording with the fields that all of them need, so each sees the same batches,
+losses and faults. What they found is merged batch by batch, in the order in which one engine
+tells it: by event, a timer that ran out before the event behind it, then in the order of the
+monitors, then by rank. So that the merge has little to do, workers write lines, each with its
+place in this order.
 """
 
 import json
@@ -30,8 +35,9 @@ Placed: TypeAlias = tuple[Sequence[int], str | Verdict]
 
 def split(unit: Unit, workers: int) -> list[Unit]:
     """The unit as it is, or what each of several workers has to do of it."""
-    divisible = any(monitor.scope is not Scope.GLOBAL for monitor in unit.monitors)
-    count = max(workers, 1) if unit.size >= LARGE and divisible else 1
+    if any(monitor.scope is Scope.GLOBAL for monitor in unit.monitors):  # has one instance
+        workers = min(workers, len(unit.monitors))
+    count = max(workers, 1) if unit.size >= LARGE else 1
     return [replace(unit, part=part, parts=count) for part in range(count)]
 
 

@@ -32,8 +32,9 @@ BATCH = 1 << 14
 class Unit:
     """The recording at ``path`` (absolute), to be judged by ``monitors``.
 
-    ``file`` is what the recording is called in all that is told of it. One of several ``parts``
-    judges some of the instances.
+    ``file`` is what the recording is called in all that is told of it. Of several ``parts``,
+    ``part`` steps every so many-th of the monitors; where there are more parts than monitors, it
+    steps one of them, for a share of the instances.
     """
 
     file: str
@@ -45,6 +46,17 @@ class Unit:
     @classmethod
     def of(cls, file: str, monitors: Iterable[Monitor]) -> "Unit":
         return cls(file, str(Path(file).absolute()), tuple(monitors))
+
+    @property
+    def own(self) -> tuple[Monitor, ...]:
+        """The monitors that this part steps."""
+        return self.monitors[self.part % len(self.monitors) :: self.parts]
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """The instances that it judges, as :class:`Engine` has it."""
+        workers = range(self.part % len(self.monitors), self.parts, len(self.monitors))
+        return workers.index(self.part), len(workers)
 
     @property
     def size(self) -> int:
@@ -116,18 +128,25 @@ def _judge(unit: Unit, report: Report) -> Iterator[Found]:
     vocabulary = Vocabulary()
     for tracepoint in catalogue():
         vocabulary.add(tracepoint)
-    engine = Engine(vocabulary, watched=False, share=(unit.part, unit.parts))
-    for monitor in unit.monitors:
-        engine.add(monitor)
-    report.violations.update({monitor.name: 0 for monitor in unit.monitors})
+    report.violations.update({monitor.name: 0 for monitor in unit.own})
     with closing(Replay(unit.path, vocabulary)) as source:
-        source.subscribe(engine.wanted())
+        engine = _engine(unit.own, vocabulary, unit.share)
+        source.subscribe(_engine(unit.monitors, vocabulary).wanted())
         while (batch := source.read(BATCH)) is not None:
             verdicts = engine.step(batch)
             _count(report, batch, verdicts, vocabulary)
             yield Found(verdicts, source.done)
     report.uncounted = source.uncounted
     report.warnings = [*source.notes, *_blind(unit.monitors, report.events, vocabulary)]
+
+
+def _engine(
+    monitors: Iterable[Monitor], vocabulary: Vocabulary, share: tuple[int, int] = (0, 1)
+) -> Engine:
+    engine = Engine(vocabulary, watched=False, share=share)
+    for monitor in monitors:
+        engine.add(monitor)
+    return engine
 
 
 def _count(
