@@ -229,8 +229,8 @@ class Engine:
                 self._regroup(stepper, stepper.members[:half], stepper.members[half:])
 
     def _in_order(self, found: list[Found]) -> list[Verdict]:
-        """By their place, and at one place in the order of the monitors."""
+        """By their place, at one place in the order of the monitors, and of one by rank."""
         if len(found) > 1:
-            ranks = {name: rank for rank, name in enumerate(self._running)}
-            found.sort(key=lambda one: (*one.place, ranks[one.verdict.monitor]))
+            numbers = {name: number for number, name in enumerate(self._running)}
+            found.sort(key=lambda one: (*one.place, numbers[one.verdict.monitor], one.verdict.rank))
         return [one.verdict for one in found]

@@ -160,6 +160,10 @@ class Verdict:
     ``event`` is ``none`` when time alone did: then ``time`` is when it ran out, and the rest is
     of the event before which that was. For an LTL rule (``rule``) ``state`` is the set of its
     states and ``event`` the atoms that held.
+
+    One event may be a violation for several instances of a monitor, whose order is that of
+    ``rank``: the slot of the event that named the instance. It is below 0 where time ran out,
+    and then the instance's.
     """
 
     monitor: str
@@ -174,6 +178,7 @@ class Verdict:
     position: int = 0
     env: str | None = None
     rule: bool = False
+    rank: int = field(default=0, compare=False)
 
     @property
     def message(self) -> str:

@@ -7,7 +7,7 @@ and its columns the letters: the entry points and the flag of the kernel's autom
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +59,8 @@ class Letter:
     To an automaton ``event``, through ``entry``, after the registers ``envs`` were told. To a
     rule the atoms of ``puts`` (bits), of which ``holds`` hold, by ``action``. ``loads`` is where
     the values come from that are not the same for all events; ``comm`` names the field with
-    the name of the instance's task, if the tracepoint has one.
+    the name of the instance's task, if the tracepoint has one. ``slot`` is the number of the
+    instance among those that the bindings of the tracepoint name.
     """
 
     tp: int
@@ -71,6 +72,7 @@ class Letter:
     holds: int = 0
     envs: tuple[int, ...] = ()
     loads: tuple[Origin, ...] = ()
+    slot: int = 0
 
 
 class Bound(NamedTuple):
@@ -175,10 +177,12 @@ class _Compiler:
         grouped: dict[object, list[tuple[Binding, int]]] = {}
         for place, binding in enumerate(bindings):
             self._check_fields(tracepoint, binding)
-            letter = self._letter(self._letter_of(binding, tp, tracepoint))
             alone = place if isinstance(self._model, Rule) else None
             key = (binding.task, binding.cpu, binding.id, alone)
-            grouped.setdefault(key, []).append((binding, letter))
+            mine = grouped.setdefault(key, [])
+            letter = self._letter_of(binding, tp, tracepoint)
+            slot = list(grouped).index(key)
+            mine.append((binding, self._letter(replace(letter, slot=slot))))
         for found in grouped.values():
             one = found[0][0]
             yield Slot(tuple((b.when, letter) for b, letter in found), one.task, one.cpu, one.id)

@@ -33,7 +33,9 @@ def test_what_is_no_number_of_jobs_exits_2(count: str, tmp_path: Path) -> None:
     write(tmp_path, "clean")
     status, out, err = in_shell(f"clean -m wwnr --jobs={count}", tmp_path)
     assert (status, out) == (2, "")
-    assert err.endswith(f"{count!r} is not a number of jobs\n")
+    assert err.endswith(
+        f"argument -j/--jobs: {count!r} is not a number of jobs (1, 2, ..., or 0)\n"
+    )
 
 
 def test_a_reader_that_has_enough_ends_it_without_a_traceback(tmp_path: Path) -> None:

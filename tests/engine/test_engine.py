@@ -76,21 +76,6 @@ def test_any_monitors_together_judge_as_each_alone(
     assert sorted(verdicts, key=str) == sorted(told, key=str)
 
 
-@pytest.mark.parametrize("models", MODELS)
-@given(data=st.data())
-def test_shares_judge_what_one_alone_does(models: str, data: st.DataObject) -> None:
-    monitor, found = data.draw(monitors(models)), to_batch(data.draw(streams()))
-    shares = data.draw(st.integers(1, 3))
-    told = []
-    for share in range(shares):
-        engine = Engine(VOCABULARY, share=(share, shares))
-        engine.add(monitor)
-        told += named(engine.step(found), 0)
-    engine = Engine(VOCABULARY)
-    engine.add(monitor)
-    assert sorted(told, key=str) == sorted(named(engine.step(found), 0), key=str)
-
-
 def named(verdicts: list[Verdict], first: int) -> list[tuple[object, ...]]:
     return [(first + v.position, v.monitor, v.key, v.comm, v.state, v.event) for v in verdicts]
 

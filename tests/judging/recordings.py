@@ -13,8 +13,8 @@ SWITCH = (
 WAKEUP = "sched_wakeup: comm={0} pid={1} prio=120 target_cpu=000"
 
 
-def line(time: int, what: str) -> str:
-    return f" task-1 [000] d..2.  0.{time:06d}: {what}\n"
+def line(time: int, what: str, cpu: int = 0) -> str:
+    return f" task-1 [{cpu:03d}] d..2.  0.{time:06d}: {what}\n"
 
 
 def text(times: Iterable[tuple[int, str]]) -> str:

@@ -35,7 +35,7 @@ class Deadly:
     def file(self) -> str:
         return self.unit.file
 
-    part, parts = 0, 1
+    part, parts, share = 0, 1, (0, 1)
 
     @property
     def own(self) -> tuple[Monitor, ...]:

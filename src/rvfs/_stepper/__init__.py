@@ -33,6 +33,9 @@ _MEMORY: Mapping[str, Callable[..., Any] | None] = {
     "spread": lambda key: (key * 0x9E3779B97F4A7C15 & _64_BITS) >> 20,
     "within": lambda value, lowest, span: (value - lowest) & _64_BITS <= span & _64_BITS,
     "word": lambda instance, at, letter: (instance << 32 | at << 16 | letter) & _64_BITS,
+    "of_share": lambda word, number, share, shares: (
+        word if number % shares == share else word & ~0xFFFF
+    ),
     "has_wide": lambda: False,
     "fill_wide": None,
 }

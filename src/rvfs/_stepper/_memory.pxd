@@ -10,11 +10,17 @@ cdef extern from *:
         ((uint64_t)(value) - (uint64_t)(lowest) <= (uint64_t)(span))
     #define rvfs_word(instance, at, letter) \\
         ((uint64_t)(instance) << 32 | (uint64_t)(at) << 16 | (uint64_t)(letter))
+    /* No branch: nobody could foretell it. */
+    #define rvfs_of_share(word, number, share, shares) \\
+        ((word) & ~(0xFFFFu * (uint64_t)((uint32_t)(number) % (uint32_t)(shares) != (share))))
     """
     int64_t read "rvfs_read"(int64_t column, Py_ssize_t row) nogil
     uint64_t spread "rvfs_spread"(int64_t key) nogil
     bint within "rvfs_within"(int64_t value, int64_t lowest, int64_t span) nogil
     uint64_t word "rvfs_word"(int64_t instance, int64_t at, int64_t letter) nogil
+    uint64_t of_share "rvfs_of_share"(
+        uint64_t word, int64_t number, int64_t share, int64_t shares
+    ) nogil
 
 cdef inline int64_t address(const int64_t[::1] column):
     return <int64_t><size_t>&column[0] if column.shape[0] else 0

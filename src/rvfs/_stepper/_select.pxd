@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
-from rvfs._stepper._memory cimport address, read, spread, within, word
+from rvfs._stepper._memory cimport address, of_share, read, spread, within, word
 
 cdef extern from "_wide.h":
     cdef struct rvfs_wide:
@@ -48,7 +48,9 @@ cdef class Selector:
     @cython.locals(t=Py_ssize_t, last=Py_ssize_t)
     cpdef Py_ssize_t fill(self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t first) noexcept
 
-    @cython.locals(i=Py_ssize_t, instance=uint64_t, number=int64_t)
+    @cython.locals(
+        words=uint64_t[::1], share=int64_t, shares=int64_t, i=Py_ssize_t, number=int64_t
+    )
     cdef void leave_out(self, Py_ssize_t first, Py_ssize_t last) noexcept
 
     @cython.locals(t=Py_ssize_t, place=Py_ssize_t, last=Py_ssize_t)

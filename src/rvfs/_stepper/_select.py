@@ -5,7 +5,8 @@
 
 This file is plain Python and its own twin: ``_select.pxd`` gives the types with which Cython
 compiles it. Keep it to what both can do. ``read``, ``within``, ``spread``, ``word``,
-``address``, ``has_wide`` and ``fill_wide`` are C's; the interpreted twin is given its own.
+``of_share``, ``address``, ``has_wide`` and ``fill_wide`` are C's; the interpreted twin is given
+its own.
 
 What comes to an instance is a *word* of 64 bits, high ones first::
 
@@ -98,13 +99,15 @@ class Selector:
     def leave_out(self, first, last):
         """Nothing comes to the instances of other shares: tasks and CPUs by their numbers, objects
         by their ids."""
+        words, share, shares = self.words, self.share, self.shares
+        if self.scope < 3:
+            for i in range(first, last):
+                words[i] = of_share(words[i], words[i] >> 32, share, shares)
+            return
         for i in range(first, last):
-            instance = self.words[i] >> 32
-            number = instance
-            if self.scope == 3 and self.words[i] & 0xFFFF:
-                number = self.ids[instance] & 0x7FFFFFFF
-            if number % self.shares != self.share:
-                self.words[i] = instance << 32 | self.words[i] & 0xFFFF0000
+            if words[i] & 0xFFFF:
+                number = self.ids[words[i] >> 32] & 0x7FFFFFFF
+                words[i] = of_share(words[i], number, share, shares)
 
     def fill_each(self, begin, end, first):
         """The same for any machine, and any monitor."""

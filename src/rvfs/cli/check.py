@@ -22,9 +22,8 @@ from rvfs.errors import AlreadyRegistered, InvalidInput, RvfsError, UnknownName
 from rvfs.extras import extra
 
 if TYPE_CHECKING:  # numpy takes longer to load than many a recording to check
-    from rvfs.event import Verdict
     from rvfs.judging.executors import Job
-    from rvfs.judging.report import Judged, Step
+    from rvfs.judging.report import Found, Judged, Step
     from rvfs.judging.unit import Results
     from rvfs.monitor import Monitor
     from rvfs.monitors import Loaded
@@ -76,7 +75,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     parser.add_argument(
         "-j", "--jobs", metavar="N", type=_count_of_jobs, default=1,
-        help="how many recordings to judge at a time (0: one per CPU); the report is the same",
+        help="how many recordings to judge at a time (0: one per CPU that rvfs may use, as its "
+        "affinity and control groups have it); the report is the same",
     )  # fmt: skip
     parser.add_argument(
         "--results", metavar="DIR", type=Path,
@@ -92,7 +92,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _count_of_jobs(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of jobs (1, 2, ..., or 0)")
     return int(text)
 
 
@@ -119,11 +119,11 @@ def _check_all(args: argparse.Namespace) -> int:
         _start_server()
     monitors = _choose(args.monitors, args.models, args.folder)
     files, style = list(_recordings(args.traces)), FORMATS[args.format]
-    told_apart = len(args.traces) > 1 or files != args.traces
+    lines = Lines(args.format, told_apart=len(args.traces) > 1 or files != args.traces)
     statuses: Counter[int] = Counter()
     with (
-        _output(args.output, style, told_apart) as output,
-        _judged(files, monitors, args) as results,
+        _output(args.output, lines) as output,
+        _judged(files, monitors, lines, args) as results,
     ):
         for file, steps in zip(files, results, strict=True):
             put = partial(output, file)
@@ -134,22 +134,29 @@ def _check_all(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _output(
-    path: Path | None, style: Style, told_apart: bool
-) -> "Iterator[Callable[[str, list[Verdict]], str]]":
+def _output(path: Path | None, lines: Lines) -> "Iterator[Callable[[str, Found], str]]":
     """Where the violations of a recording go; it returns what of them is to be shown."""
     if path is None:
-        yield Lines(style, told_apart=told_apart)
+        yield lines.of
         return
     with replacing(path) as part:
-        if path.suffix == ".parquet":
+        if _is_table(path):
             with extra("parquet", f"--output {path}"):
                 from rvfs.judging.verdict_table import VerdictTable
             with VerdictTable(part) as table:
-                yield table.write
+                yield lambda file, found: table.write(file, found.verdicts)
         else:
-            with part.open("w") as file:
-                yield Lines(style, told_apart=told_apart, file=file)
+            with part.open("w") as output:
+
+                def put(file: str, found: "Found") -> str:
+                    output.write(lines.of(file, found))
+                    return ""
+
+                yield put
+
+
+def _is_table(path: Path | None) -> bool:
+    return path is not None and path.suffix == ".parquet"
 
 
 def _start_server() -> None:
@@ -188,14 +195,15 @@ def _total(statuses: Mapping[int, int]) -> str:
 
 @contextmanager
 def _judged(
-    files: Sequence[str], monitors: "Sequence[Monitor]", args: argparse.Namespace
+    files: Sequence[str], monitors: "Sequence[Monitor]", lines: Lines, args: argparse.Namespace
 ) -> "Iterator[Results]":
     """What judging each recording yields, in their order, whoever does it."""
+    from rvfs.judging.cpus import usable
     from rvfs.judging.parts import joined, split
     from rvfs.judging.unit import Unit, in_this_process
 
     units = [Unit.of(file, monitors) for file in files]
-    args.jobs = args.jobs or len(os.sched_getaffinity(0))
+    args.jobs = args.jobs or usable()
     if args.executor == "processes":
         units = [part for unit in units for part in split(unit, args.jobs // len(units))]
         args.jobs = min(args.jobs, len(units))
@@ -203,9 +211,11 @@ def _judged(
         yield in_this_process(units)
         return
     from rvfs.judging.executors import jobs_of
+    from rvfs.judging.result import VALUES, Form
 
+    form = VALUES if _is_table(args.output) else Form(repr(lines), lines, args.results is not None)
     with _results_folder(args.results) as folder:
-        jobs = jobs_of(units, folder)
+        jobs = jobs_of(units, folder, form)
         if kept := sum(job.result.is_kept for job in jobs if job.unit.part == 0):
             _say(f"rvfs check: {kept} of {len(files)} recordings were judged before ({folder})")
         with closing(EXECUTORS[args.executor](jobs, args)) as results:
@@ -247,7 +257,7 @@ def _results_folder(folder: Path | None) -> Iterator[Path]:
     yield folder
 
 
-def _tell(file: str, steps: "Iterable[Step]", put: "Callable[[list[Verdict]], str]") -> "Judged":
+def _tell(file: str, steps: "Iterable[Step]", put: "Callable[[Found], str]") -> "Judged":
     """Write the violations of a recording as they come; how it ended."""
     from rvfs.judging.report import Judged
 
@@ -256,7 +266,7 @@ def _tell(file: str, steps: "Iterable[Step]", put: "Callable[[list[Verdict]], st
             if isinstance(step, Judged):
                 end = step
             else:
-                shown.show(step.done, put(step.verdicts))
+                shown.show(step.done, put(step))
     return end
 
 

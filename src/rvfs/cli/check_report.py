@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # numpy and rich take longer to load than many a recording to check
     from rvfs.event import Verdict
-    from rvfs.judging.report import Report
+    from rvfs.judging.report import Found, Report
 
 #: A recording of less than this is checked in a moment: no progress bar.
 LONG_FILE = 8 << 20
@@ -97,23 +97,20 @@ FORMATS: Mapping[str, Style] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Lines:
-    """Violations as lines, on stdout or in a file."""
+    """Violations as lines, in a format; the recording is named where there are several."""
 
-    def __init__(self, style: Style, *, told_apart: bool, file: TextIO | None = None) -> None:
-        self._line, self._told_apart, self._file = style.violation, told_apart, file
+    format: str
+    told_apart: bool
 
     def __call__(self, file: str, verdicts: "Iterable[Verdict]") -> str:
-        """Take the violations of a recording, named where there are several.
+        line, name = FORMATS[self.format].violation, file if self.told_apart else None
+        return "".join(line(name, verdict) for verdict in verdicts)
 
-        What is returned is to be shown: all of it where there is no file to write to.
-        """
-        name = file if self._told_apart else None
-        lines = "".join(self._line(name, verdict) for verdict in verdicts)
-        if self._file is None:
-            return lines
-        self._file.write(lines)
-        return ""
+    def of(self, file: str, found: "Found") -> str:
+        """The same, where that may have been done elsewhere."""
+        return self(file, found.verdicts) if found.lines is None else found.lines
 
 
 class _Quiet:

@@ -21,7 +21,7 @@ import distributed
 import rvfs
 from rvfs.errors import RvfsError
 from rvfs.judging.executors import Job, to_do
-from rvfs.judging.result import Result
+from rvfs.judging.result import Form, Result
 from rvfs.judging.unit import Results, Unit, judge
 
 #: Seconds until a scheduler that does not answer is none, and one without a worker is told.
@@ -38,7 +38,7 @@ def on_cluster(jobs: Sequence[Job], scheduler: str) -> Results:
         for job in jobs:
             while not job.result.is_done:
                 work.store_next()
-            yield job.result.load()
+            yield job.load()
 
 
 @contextmanager
@@ -76,7 +76,7 @@ class _Work:
         self._store(self._pending.pop(future), future)
 
     def _submit(self, job: Job) -> Any:
-        return self._client.submit(_work, job.unit, rvfs.__version__, pure=False)
+        return self._client.submit(_work, job.unit, job.form, rvfs.__version__, pure=False)
 
     def _watch(self) -> None:
         self._finished = distributed.as_completed(  # type: ignore[no-untyped-call]
@@ -116,12 +116,12 @@ class _Work:
             job.give_up(f"no worker could judge it: {error}")
 
 
-def _work(unit: Unit, version: str) -> tuple[bool, bytes]:
+def _work(unit: Unit, form: Form, version: str) -> tuple[bool, bytes]:
     """On a worker: whether the result is one to keep, and the result."""
     if version != rvfs.__version__:
         raise RvfsError(f"{socket.gethostname()} has rvfs {rvfs.__version__}, not {version}")
     scratch = distributed.get_worker().local_directory  # goes with the worker, however it ends
     with TemporaryDirectory(prefix="rvfs-check-", dir=scratch) as folder:
         result = Result.of(unit, Path(folder))
-        result.save(judge(unit))
+        result.save(unit.file, judge(unit), form)
         return result.pack()

@@ -12,7 +12,7 @@ loses that too is given up.
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -21,28 +21,34 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rvfs.judging import server
-from rvfs.judging.report import Judged
-from rvfs.judging.result import Result
+from rvfs.judging.parts import form_of
+from rvfs.judging.report import Judged, Step
+from rvfs.judging.result import VALUES, Form, Result
 from rvfs.judging.unit import Results, Unit, judge
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A unit, and where its result goes."""
+    """A unit, and where its result goes, in which form."""
 
     unit: Unit
     result: Result
+    form: Form
 
     def do(self) -> None:
-        self.result.save(judge(self.unit))
+        self.result.save(self.unit.file, judge(self.unit), self.form)
 
     def give_up(self, reason: str) -> None:
-        self.result.save([Judged(None, f"{self.unit.file}: {reason}")])
+        self.result.save(self.unit.file, [Judged(None, f"{self.unit.file}: {reason}")], self.form)
+
+    def load(self) -> Iterator[Step]:
+        """What was found, once it is done."""
+        return self.result.load(self.form)
 
 
-def jobs_of(units: Sequence[Unit], folder: Path) -> list[Job]:
+def jobs_of(units: Sequence[Unit], folder: Path, form: Form = VALUES) -> list[Job]:
     """One job per unit; equal units share a result. What failed before is to be done again."""
-    jobs = [Job(unit, Result.of(unit, folder)) for unit in units]
+    jobs = [Job(unit, Result.of(unit, folder), form_of(unit, form)) for unit in units]
     for job in jobs:
         job.result.forget_failure()
     return jobs
@@ -59,7 +65,7 @@ def in_processes(jobs: Sequence[Job], count: int) -> Results:
     with _Crew(to_do(jobs), count) as crew:
         for job in jobs:
             crew.finish(job.result)
-            yield job.result.load()
+            yield job.load()
 
 
 class _Crew:

@@ -25,10 +25,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Violations, in the order of their events; ``done`` of the recording (0 to 1) was read."""
+    """Violations of a batch, in order; ``done`` of the recording (0 to 1) was read.
+
+    Where somebody has put them in words already, there are ``lines``, and no verdicts.
+    """
 
     verdicts: list[Verdict]
     done: float
+    lines: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,23 @@
-"""What came of one unit, as a file of JSON lines: an array per violation, and how it ended.
+"""What came of one unit, as a file: violations batch by batch, and how it ended.
 
-The first line names the columns of the arrays; the last one is the only object. The file is
-there when it is whole: it is written as ``.part`` and renamed. It is kept (``.jsonl``) when
-the recording was judged to its end; a fault may be gone the next time (``.failed``).
+==========  ===========================================================================
+first line  an object: the columns of the values, and the form that the lines have
+a batch     ``[bytes of lines, bytes of values]``, and behind this line both: what the user
+            is told, and an array per violation, as JSON
+last line   an object: how it ended
+==========  ===========================================================================
+
+Whoever judges writes the lines, so that whoever makes one report of many results has only to
+copy them. The file is there when it is whole: it is written as ``.part`` and renamed. It is
+kept (``.found``) when the recording was judged to its end; a fault may be gone the next time
+(``.failed``).
 """
 
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -20,10 +27,28 @@ from rvfs.judging.report import Found, Judged, Report, Step
 from rvfs.judging.unit import Unit
 
 COLUMNS = tuple(Verdict.__slots__)
-#: Violations that are read at once.
-CHUNK = 1 << 10
 
 _values = attrgetter(*COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is written of violations: ``lines`` of this ``name``, ``values``, or both."""
+
+    name: str = ""
+    lines: Callable[[str, Sequence[Verdict]], str] | None = None
+    values: bool = True
+
+    def lot(self, file: str, verdicts: Sequence[Verdict]) -> Iterator[bytes]:
+        lines = _encoded(self.lines(file, verdicts)) if self.lines else b""
+        values = _encoded(json.dumps([*map(_values, verdicts)])) if self.values else b""
+        yield b"[%d, %d]\n" % (len(lines), len(values))
+        yield lines
+        yield values
+
+
+#: What is to be worked with, not told.
+VALUES = Form()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +79,17 @@ class Result:
         self._failed.unlink(missing_ok=True)
         self._part.unlink(missing_ok=True)
 
-    def save(self, steps: Iterable[Step]) -> None:
-        """Write what a unit yields. Raises :class:`OSError`; the result is not done then."""
+    def save(self, file: str, steps: Iterable[Step], form: Form) -> None:
+        """Write what the unit of a file yields. Raises :class:`OSError`; it is not done then."""
         whole = False
-        with self._part.open("w") as file:
-            file.write(json.dumps(COLUMNS) + "\n")
+        with self._part.open("wb") as part:
+            part.write(_line({"columns": COLUMNS, "form": form.name}))
             for step in steps:
-                file.writelines(_lines(step))
-                whole = isinstance(step, Judged) and step.report is not None
+                if isinstance(step, Judged):
+                    part.write(_line(_plain(step)))
+                    whole = step.report is not None
+                else:
+                    part.writelines(form.lot(file, step.verdicts))
         self._part.rename(self._kept if whole else self._failed)
 
     def pack(self) -> tuple[bool, bytes]:
@@ -73,15 +101,16 @@ class Result:
         self._part.write_bytes(data)
         self._part.rename(self._kept if kept else self._failed)
 
-    def load(self) -> Iterator[Step]:
-        """What :meth:`save` was given, violations in lots of another size."""
-        with (self._kept if self.is_kept else self._failed).open() as file:
-            next(file)
-            while lines := list(islice(file, CHUNK)):
-                end = lines.pop() if lines[-1].startswith("{") else None
-                yield Found([Verdict(*json.loads(line)) for line in lines], done=1)
-                if end:
-                    yield _judged(json.loads(end))
+    def load(self, form: Form) -> Iterator[Step]:
+        """What :meth:`save` was given; as it is told, if that is there in this form."""
+        with (self._kept if self.is_kept else self._failed).open("rb") as file:
+            as_lines = json.loads(next(file))["form"] == form.name != ""
+            for line in file:
+                if line.startswith(b"{"):
+                    yield _judged(json.loads(line))
+                    return
+                lines, values = map(file.read, json.loads(line))
+                yield _told(lines) if as_lines else _found(values)
 
     @property
     def _part(self) -> Path:
@@ -89,7 +118,7 @@ class Result:
 
     @property
     def _kept(self) -> Path:
-        return self.folder / f"{self.key}.jsonl"
+        return self.folder / f"{self.key}.found"
 
     @property
     def _failed(self) -> Path:
@@ -100,18 +129,31 @@ def _is_whole(path: Path) -> bool:
     """Whether a file is there, with its last line: a machine that crashes may lose that."""
     try:
         with path.open("rb") as file:
-            file.seek(-2, os.SEEK_END)
-            return file.read() == b"}\n"
+            file.seek(-3, os.SEEK_END)
+            return file.read() == b"}}\n"  # of a report, in an object
     except OSError:
         return False
 
 
-def _lines(step: Step) -> Iterator[str]:
-    if isinstance(step, Judged):
-        report = step.report and {**vars(step.report), "uncounted": sorted(step.report.uncounted)}
-        yield json.dumps({"report": report, "error": step.error}) + "\n"
-    else:
-        yield from (json.dumps(_values(verdict)) + "\n" for verdict in step.verdicts)
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # names of files are any bytes
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def _told(lines: bytes) -> Found:
+    return Found([], done=1, lines=lines.decode("utf-8", "surrogateescape"))
+
+
+def _found(values: bytes) -> Found:
+    return Found([Verdict(*row) for row in json.loads(values)], done=1)
+
+
+def _plain(end: Judged) -> dict[str, object]:
+    report = end.report and {**vars(end.report), "uncounted": sorted(end.report.uncounted)}
+    return {"error": end.error, "report": report}
 
 
 def _judged(end: dict[str, Any]) -> Judged:

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,8 +33,8 @@ class Unit:
     """The recording at ``path`` (absolute), to be judged by ``monitors``.
 
     ``file`` is what the recording is called in all that is told of it. Of several ``parts``,
-    ``part`` steps every so many-th of the monitors; the positions of its verdicts then count
-    from the first event of the recording.
+    ``part`` steps every so many-th of the monitors; where there are more parts than monitors, it
+    steps one of them, for a share of the instances.
     """
 
     file: str
@@ -50,7 +50,13 @@ class Unit:
     @property
     def own(self) -> tuple[Monitor, ...]:
         """The monitors that this part steps."""
-        return self.monitors[self.part :: self.parts]
+        return self.monitors[self.part % len(self.monitors) :: self.parts]
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """The instances that it judges, as :class:`Engine` has it."""
+        workers = range(self.part % len(self.monitors), self.parts, len(self.monitors))
+        return workers.index(self.part), len(workers)
 
     @property
     def size(self) -> int:
@@ -124,21 +130,20 @@ def _judge(unit: Unit, report: Report) -> Iterator[Found]:
         vocabulary.add(tracepoint)
     report.violations.update({monitor.name: 0 for monitor in unit.own})
     with closing(Replay(unit.path, vocabulary)) as source:
-        engine = _engine(unit.own, vocabulary)
+        engine = _engine(unit.own, vocabulary, unit.share)
         source.subscribe(_engine(unit.monitors, vocabulary).wanted())
         while (batch := source.read(BATCH)) is not None:
             verdicts = engine.step(batch)
-            if unit.parts > 1:
-                before = report.events.total()
-                verdicts = [replace(one, position=before + one.position) for one in verdicts]
             _count(report, batch, verdicts, vocabulary)
             yield Found(verdicts, source.done)
     report.uncounted = source.uncounted
     report.warnings = [*source.notes, *_blind(unit.monitors, report.events, vocabulary)]
 
 
-def _engine(monitors: Iterable[Monitor], vocabulary: Vocabulary) -> Engine:
-    engine = Engine(vocabulary)
+def _engine(
+    monitors: Iterable[Monitor], vocabulary: Vocabulary, share: tuple[int, int] = (0, 1)
+) -> Engine:
+    engine = Engine(vocabulary, watched=False, share=share)
     for monitor in monitors:
         engine.add(monitor)
     return engine

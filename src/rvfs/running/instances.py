@@ -192,7 +192,7 @@ class Running(ABC):
         verdict = Verdict(
             self.program.monitor.name, *where(piece.batch, position), self.home.key(instance),
             self._comm(piece, i, letter), self.state(row), event, position, env,
-            isinstance(self.program.model, Rule),
+            isinstance(self.program.model, Rule), letter.slot,
         )  # fmt: skip
         return Judged(Found(position, True, verdict.time, verdict), instance, row, i)
 

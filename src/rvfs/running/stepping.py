@@ -147,7 +147,11 @@ class Stepping(ABC):
         """The pid of a task, the id of an object, None for the other kinds."""
         if self.scope is Scope.TASK:
             return instance - MAX_CPUS if instance >= MAX_CPUS else IDLE_PID
-        return int(self._ids[instance]) if self.scope is Scope.OBJECT else None
+        return self.number(instance) if self.scope is Scope.OBJECT else None
+
+    def number(self, instance: int) -> int:
+        """What it has in every engine: the id of an object, else its own."""
+        return int(self._ids[instance]) if self.scope is Scope.OBJECT else instance
 
     def cpu(self, instance: int) -> int | None:
         """The CPU of a per-CPU instance, or of an idle task."""

@@ -163,6 +163,7 @@ class Timed(Alone, Automatic):
         verdict = Verdict(
             self.program.monitor.name, time, *self._whose(batch, instance, position),
             self.state(row), "none", position, self._env.text(registers, time),
+            rank=self.number(instance) - (1 << 63),  # below 0, whatever the number of an object
         )  # fmt: skip
         return Judged(Found(position, False, time, verdict), instance, row, end)
 
