@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 
 COMPILED = (
     "_stepper/_select", "_stepper/_step", "_stepper/_timed", "_stepper/_rule", "_decoder/_pages",
-    "_decoder/_fields", "_decoder/_lines", "_loop",
+    "_decoder/_fields", "_decoder/_lines", "_decoder/_texts", "_loop",
 )  # fmt: skip
 #: Sums of 64 bits wrap around, as the interpreted twin has them do.
 FLAGS = ["-O3", "-fwrapv"]

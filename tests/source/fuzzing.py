@@ -13,7 +13,7 @@ import pytest
 from rvfs import _decoder
 from rvfs.errors import TraceError
 from rvfs.event import Batch
-from rvfs.source import event_text, ftrace_text, ring_buffer, text_lines
+from rvfs.source import event_text, ring_buffer, text_lines
 from rvfs.source.dat_reader import DatReader
 from rvfs.source.file_bytes import FileBytes
 from rvfs.source.ftrace_text import TextReader
@@ -30,31 +30,40 @@ COMMON = frozenset({"common_flags", "common_preempt_count"})
 PAGE = 256
 
 
-class Patterns(_decoder.lines.Lines):  # type: ignore[misc, name-defined]
-    """Leaves all that it can leave to the patterns."""
+class NoLines(_decoder.lines.Lines):  # type: ignore[misc, name-defined]
+    """Leaves all heads to the pattern."""
 
-    def head(self, at: int, end: int) -> bool:
+    def head(self, at: int, end: int, row: int) -> bool:
         return False
 
-    def match(self, at: int, end: int, step: int) -> int:
-        return int(_decoder.lines.ASK)
+
+class NoTexts(_decoder.texts.Texts):  # type: ignore[misc, name-defined]
+    """Leaves all texts to the patterns."""
+
+    def match(self, at: int, end: int, step: int, row: int) -> int:
+        return int(_decoder.texts.ASK)
 
 
-#: Name → lines, pages, their fields.
-READERS: dict[str, tuple[Any, Any, Any]] = {
-    "chosen": (_decoder.Lines, _decoder.Merge, _decoder.Fields),
-    "interpreted": (_decoder.lines.Lines, _decoder.pages.Merge, _decoder.fields.Fields),
-    "patterns": (Patterns, _decoder.pages.Merge, _decoder.fields.Fields),
+#: Name → lines, texts, pages, their fields.
+READERS: dict[str, tuple[Any, Any, Any, Any]] = {
+    "chosen": (_decoder.Lines, _decoder.Texts, _decoder.Merge, _decoder.Fields),
+    "interpreted": (
+        _decoder.lines.Lines,
+        _decoder.texts.Texts,
+        _decoder.pages.Merge,
+        _decoder.fields.Fields,
+    ),
+    "patterns": (NoLines, NoTexts, _decoder.pages.Merge, _decoder.fields.Fields),
 }
 
 
 @contextmanager
 def reading_with(name: str) -> Iterator[None]:
     """One of :data:`READERS` for the time being."""
-    lines, merge, fields = READERS[name]
+    lines, texts, merge, fields = READERS[name]
     with pytest.MonkeyPatch.context() as patch:
-        for module in (text_lines, ftrace_text, event_text):
-            patch.setattr(module, "Lines", lines)
+        patch.setattr(text_lines, "Lines", lines)
+        patch.setattr(event_text, "Texts", texts)
         patch.setattr(ring_buffer, "Merge", merge)
         patch.setattr(ring_buffer, "Fields", fields)
         yield

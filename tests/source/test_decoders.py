@@ -25,14 +25,16 @@ def test_all_ways_of_reading_agree_on_what_was_fuzzed(kept: Path) -> None:
 
 
 def test_ways_that_do_not_agree_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Blind(fuzzing.READERS["interpreted"][0]):  # type: ignore[misc]
-        def is_lower(self, c: int) -> bool:
-            return False
+    lines, texts, pages, fields = fuzzing.READERS["interpreted"]
 
-    lines = (CORPUS / "lines" / "heads").read_bytes()
-    monkeypatch.setitem(fuzzing.READERS, "patterns", (Blind, *fuzzing.READERS["chosen"][1:]))
+    class Blind(texts):  # type: ignore[misc, valid-type]
+        def is_end(self, at: int, end: int) -> bool:
+            return True
+
+    kept = (CORPUS / "lines" / "bodies").read_bytes()
+    monkeypatch.setitem(fuzzing.READERS, "patterns", (lines, Blind, pages, fields))
     with pytest.raises(AssertionError, match="patterns"):
-        fuzzing.lines(lines)
+        fuzzing.lines(kept)
 
 
 #: Pieces of lines, as they are and as they should not be.

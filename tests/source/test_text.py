@@ -1,5 +1,6 @@
 """Replay of ftrace text in every form that the kernel and trace-cmd print."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from rvfs.codec import task_state_text
 from rvfs.errors import TraceError
 from rvfs.source.replay import Replay
-from rvfs.source.text_lines import BLOCK
+from rvfs.source.text_lines import BLOCK, MOST_LINES
 from rvfs.tracepoint import Tracepoint
 from tests.source.reading import (
     Seen,
@@ -185,6 +186,43 @@ def test_lines_between_events_are_passed_over(tmp_path: Path) -> None:
 def test_free_text_goes_on_across_blocks(tmp_path: Path) -> None:
     text = line(1, "bprint", "begins\n" + "more\n" * (BLOCK // 3)) + line(2, "sched_switch", SWITCH)
     assert [seen.time for seen in read_all(write(tmp_path, text), SWITCHES)] == [2000]
+
+
+def test_more_lines_than_a_block_takes_are_read_all_the_same(tmp_path: Path) -> None:
+    text = "# x\n" * (2 * MOST_LINES) + line(1, "sched_switch", SWITCH)
+    text += "# x\n" * MOST_LINES + line(2, "sched_switch", SWITCH, cpu=9)
+    path = write(tmp_path, text)
+    assert [seen.time for seen in read_all(path, SWITCHES)] == [1000, 2000]
+    assert Replay(str(path), vocabulary()).cpus == 10
+
+
+@pytest.mark.parametrize("others", [0, 40_000])
+def test_names_are_what_they_were_when_they_are_asked_for_late(others: int, tmp_path: Path) -> None:
+    count, known = 4000, vocabulary()
+    lines = [line(n, "sched_switch", SWITCH.replace("a b", f"a {n}")) for n in range(count)]
+    lines[1] = line(1, "sched_switch", SWITCH.replace("a b", "longer than a name may be"))
+    path = write(tmp_path, ("# x\n" * (others // count)).join(lines))
+    replay = Replay(str(path), known)
+    replay.subscribe(wanting(known, SWITCHES))
+    found = batches(replay)
+    replay.close()
+    names = [name for b in found for name in b.fields[known.number(SWITCHES)]["prev_comm"].tolist()]
+    assert names[:3] == [b"a 0", b"longer than a name may be", b"a 2"]
+    assert names[2:] == [f"a {n}".encode() for n in range(2, count)]
+
+
+def test_what_few_events_say_does_not_keep_their_blocks(tmp_path: Path) -> None:
+    block = line(1, "sched_switch", SWITCH) + line(2, "sched_wakeup", "x" * 1000) * (BLOCK // 1000)
+    replay, known = Replay(str(write(tmp_path, 8 * block)), vocabulary()), vocabulary()
+    replay.subscribe(wanting(known, SWITCHES))
+    tracemalloc.start()
+    try:
+        found = batches(replay)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, found)) == 8
+    assert kept < 4 * BLOCK
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,11 @@ environment the same file is interpreted instead: slower, and the same to the le
 
     _pages   pages of the ring buffer, of all CPUs, merged by time: where their records are
     _fields  the fields of records, as columns
-    _lines   lines of ftrace text: their heads, and the fields in the text behind
+    _lines   lines of ftrace text: their heads
+    _texts   the fields in the texts behind those heads
+
+What C does with many bytes of a text at once is in ``_octets.pxd``; interpreted it is
+``_octets.py``.
 """
 
 import importlib
@@ -17,7 +21,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from rvfs._decoder import _octets
+
 PURE = os.environ.get("RVFS_PURE", "") not in ("", "0")
+_OF_TEXT = ("_lines", "_texts")
 
 
 def _number(size: int) -> Callable[[Any, int, bool], int]:
@@ -50,6 +57,8 @@ def _interpreted(name: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     vars(module).update(_NAMES)
+    if name in _OF_TEXT:
+        vars(module).update((each, getattr(_octets, each)) for each in _octets.__all__)
     spec.loader.exec_module(module)
     return module
 
@@ -65,10 +74,11 @@ def _compiled(name: str) -> ModuleType:
 
 
 #: The interpreted twins: also where the constants are, which the compiled ones keep to themselves.
-pages, fields, lines = map(_interpreted, ("_pages", "_fields", "_lines"))
+pages, fields, lines, texts = map(_interpreted, ("_pages", "_fields", "_lines", "_texts"))
 
 Merge = pages.Merge if PURE else _compiled("_pages").Merge
 Fields = fields.Fields if PURE else _compiled("_fields").Fields
 Lines = lines.Lines if PURE else _compiled("_lines").Lines
+Texts = texts.Texts if PURE else _compiled("_texts").Texts
 
-__all__ = ["PURE", "Fields", "Lines", "Merge", "fields", "lines", "pages"]
+__all__ = ["PURE", "Fields", "Lines", "Merge", "Texts", "fields", "lines", "pages", "texts"]

@@ -1,450 +1,293 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# ruff: noqa: F821
 # mypy: ignore-errors
-"""Decodes lines of ftrace text: their heads, and the fields in the text behind.
+"""Decodes lines of ftrace text: their heads, and which of them are wanted.
 
 This file is plain Python and its own twin: ``_lines.pxd`` gives the types with which Cython
-compiles it. Keep it to what both can do: memory views, whole numbers, attributes.
+compiles it. Keep it to what both can do: whole numbers, attributes, and memory views that are
+pointers when compiled. What looks at many bytes (``spaces``, ``digits``, ``same``, …) is C's
+(``_octets.pxd``); the interpreted twin is given that of ``_octets.py``.
 
-It takes what is written as it mostly is, and there finds what the patterns of
-``source/text_lines.py`` and ``source/event_text.py`` would have found, which have the last
-word on all that is left: a line it cannot read is no error, it is passed on. Places are those of
-``data``; nothing is read at a place that was not held against the end of the line before.
+It takes what is written as it mostly is, and there finds what the pattern of
+``source/text_lines.py`` would have found, which has the last word on all that is left: a line
+it cannot read is no error, it is passed on.
+
+Nothing checks an index here, and the bytes are anybody's. Each line ends with a newline, which
+is no part of anything that is looked for: so nothing goes on behind one, and only what may be
+any byte, the name of a task, is held against the end of the line.
 """
 
-#: What is kept of a line that is an event, by row of ``heads``: where it begins; the names of
+#: How many bytes must lie behind the lines, for words of 8; the first one is a newline.
+BEYOND = 64
+
+#: What is kept of a line that is an event, ``HEAD`` numbers each: where it begins; the names of
 #: task and event, the flags and the text, each as place and end (both 0 where there is none).
 LINE, COMM, COMM_END, PID, CPU, TIME = 0, 1, 2, 3, 4, 5
 FLAGS, FLAGS_END, EVENT, EVENT_END, TEXT, TEXT_END = 6, 7, 8, 9, 10, 11
 HEAD = 12
 
-#: The steps of a form, ``STEP`` numbers each: what to do, the column (-1: nobody wants it); of
-#: a literal its place and length, of a number whether it may have all 64 bits.
-LITERAL, NUMBER, HEXADECIMAL, STATE, WORDS, DONE = 0, 1, 2, 3, 4, 5
-STEP = 4
+#: Of the events that are wanted, by row: what a batch has of them, which name it was, and where
+#: they are among the heads; then the latter once more, name by name.
+TP, HEAD_TIME, HEAD_CPU, HEAD_PID, NAME, PLACE, ORDER = 0, 1, 2, 3, 4, 5, 6
+SELECTED = 7
 
-#: A letter that is no task state; the plus behind the letters.
-NO_STATE, PREEMPTED = -1, 0x100
+#: Task names that were met before: in each place a pid, the length of the name, and it in 4 words.
+KNOWN, KNOWN_WORDS = 4096, 6
 
-#: What a form says of a text: it is not so written, it is, or ask the pattern (as a step says).
-NO, YES, ASK, UNSURE = 0, 1, 2, -2
-#: How often each byte of a text is looked at before the pattern is asked.
-PATIENCE = 8
-
-#: Task names that were met before: in each place a pid, and the name in 4 words.
-KNOWN, KNOWN_WORDS = 4096, 5
-
-SPACE, TAB, DASH, DOT, COLON, PLUS, BAR = 32, 9, 45, 46, 58, 43, 124
-OPEN, CLOSE, LEFT, RIGHT, COMMA, UNDERSCORE, EQUALS = 40, 41, 91, 93, 44, 95, 61
-ZERO, EIGHT, NINE, CAPITAL_A, CAPITAL_Z = 48, 56, 57, 65, 90
-LETTER_A, LETTER_F, LETTER_S, LETTER_U, LETTER_X, LETTER_Z = 97, 102, 115, 117, 120, 122
-LONGEST_COMM, WORD, MAX = 32, (1 << 64) - 1, (1 << 63) - 1
+TAB, NEWLINE, SPACE, DASH, DOT, COLON = 9, 10, 32, 45, 46, 58
+OPEN, CLOSE, LEFT, RIGHT = 40, 41, 91, 93
+EIGHT, LETTER_S, LETTER_U = 56, 115, 117
+LONGEST_COMM, LOW = 32, (1 << 32) - 1
 
 
 class Lines:
-    """The lines in ``data`` (bytes), of which each ends with its newline."""
+    """Lines in the first ``size`` bytes of ``data``, behind which are :data:`BEYOND` more.
 
-    def __init__(self, data):
-        self.data = data
+    When :meth:`read` has returned, ``count`` lines were events and ``left`` were not, and the
+    last of them ends before ``at``.
+    """
 
-    def is_digit(self, c):
-        return ZERO <= c <= NINE
-
-    def is_blank(self, c):
-        """As ``\\s``."""
-        return c == SPACE or TAB <= c <= 13
-
-    def is_number(self, c):
-        return self.is_digit(c) or c in (SPACE, DASH)
-
-    def is_lower(self, c):
-        return LETTER_A <= c <= LETTER_Z or c == UNDERSCORE
-
-    def is_word(self, c):
-        """As ``\\w``."""
-        return self.is_lower(c) or CAPITAL_A <= c <= CAPITAL_Z or self.is_digit(c)
-
-    def spaces(self, at, end):
-        """Behind the spaces that begin here."""
-        while at < end and self.data[at] == SPACE:
-            at += 1
-        return at
-
-    def digits(self, at, end):
-        """Behind the digits that begin here."""
-        while at < end and self.is_digit(self.data[at]):
-            at += 1
-        return at
-
-    def decimal(self, at, end):
-        """The value of these digits, 18 at most."""
-        value = 0
-        while at < end:
-            value = 10 * value + self.data[at] - ZERO
-            at += 1
-        return value
+    def __init__(self, data, size):
+        self.data, self.size = data, size
+        if not 0 <= self.size <= self.data.shape[0] - BEYOND or self.data[self.size] != NEWLINE:
+            raise ValueError("behind lines there must be a newline, and bytes that mean nothing")
+        self.p = octets(self.data)
+        self.count = self.left = self.at = 0
 
     # -- heads -------------------------------------------------------------------------------------
 
-    def heads(self, ends, rows, others):
-        """Find the events among the lines that end at ``ends``; how many they are.
+    def read(self, heads, others):
+        """Find the events among the lines that are whole, as many as there is room for.
 
-        ``rows`` receives :data:`HEAD` rows with room for every line; ``others`` the lines that are
-        left, as triples: begin, end, number of events before. All int64.
+        ``heads`` receives :data:`HEAD` numbers for each, ``others`` the lines that are left, as
+        triples: begin, end, number of events before. All int64.
         """
-        self.rows, self.capacity, self.row = rows, ends.shape[0], 0
-        at, left = 0, 0
-        for index in range(ends.shape[0]):
-            end = ends[index]
-            if self.head(at, end):
-                self.rows[LINE * self.capacity + self.row] = at
-                self.row += 1
+        self.use(heads)
+        p, other, at = self.p, room(others), 0
+        for _ in range(min(heads.shape[0] // HEAD, others.shape[0] // 3)):
+            end = line_end(p, at, self.size)
+            if end == self.size:
+                break
+            if self.head(at, end, HEAD * self.count):
+                self.count += 1
             else:
-                others[left], others[left + 1], others[left + 2] = at, end, self.row
-                left += 3
+                place = 3 * self.left
+                other[place], other[place + 1], other[place + 2] = at, end, self.count
+                self.left += 1
             at = end + 1
-        return self.row
+        self.at = at
 
-    def note(self, what, start, end):
-        """A place and an end, for the line that is being read."""
-        place = what * self.capacity + self.row
-        self.rows[place], self.rows[place + self.capacity] = start, end
+    def use(self, heads):
+        """Take these heads for those of the lines."""
+        self.kept, self.heads = heads, room(heads)
 
-    def head(self, at, end):
+    def head(self, at, end, row):
         """Whether the line is an event. The shortest name of a task is taken that leaves a head."""
-        while at < end and (self.data[at] == SPACE or self.data[at] == TAB):
-            at += 1
-        dash, last = at + 1, min(at + LONGEST_COMM, end - 1)
-        while dash <= last:
-            if self.data[dash] == DASH and self.behind_comm(dash + 1, end):
-                self.note(COMM, at, dash)
+        p, heads = self.p, self.heads
+        heads[row + LINE] = at
+        at = spaces(p, at)
+        while p[at] == TAB:
+            at = spaces(p, at + 1)
+        behind = min(at + LONGEST_COMM + 1, end)
+        dash = find(p, at + 1, behind, DASH)
+        while dash < behind:
+            if self.behind_comm(dash + 1, row):
+                heads[row + COMM], heads[row + COMM_END], heads[row + TEXT_END] = at, dash, end
                 return True
-            dash += 1
+            dash = find(p, dash + 1, behind, DASH)
         return False
 
-    def behind_comm(self, at, end):
+    def behind_comm(self, at, row):
         """``PID (TGID) [CPU] FLAGS``; TGID, brackets and flags may be missing."""
-        start, at = at, self.digits(at, end)
-        if not 0 < at - start <= 10 or at >= end or self.data[at] != SPACE:
+        p, heads = self.p, self.heads
+        few, start = few_digits(p, at), at
+        at = at + (few >> 32) if few else digits(p, at)
+        if not 0 < at - start <= 10 or p[at] != SPACE:
             return False
-        self.rows[PID * self.capacity + self.row] = self.decimal(start, at)
-        at = self.spaces(at, end)
-        if at < end and self.data[at] == OPEN:
-            at += 1
-            while at < end and self.is_number(self.data[at]):
-                at += 1
-            if end - at < 2 or self.data[at] != CLOSE or self.data[at + 1] != SPACE:
+        heads[row + PID] = few & LOW if few else decimal(p, start, at)
+        at = spaces(p, at)
+        if p[at] == OPEN:
+            at = self.behind_tgid(at + 1)
+            if p[at] != SPACE:
                 return False
-            at = self.spaces(at + 1, end)
-        if at < end and self.data[at] == LEFT:
-            at += 1
-        start, at = at, self.digits(at, end)
-        if not 0 < at - start <= 5:
+            at = spaces(p, at)
+        at += p[at] == LEFT
+        few = few_digits(p, at)
+        if not 0 < few >> 32 <= 5:
             return False
-        self.rows[CPU * self.capacity + self.row] = self.decimal(start, at)
-        if at < end and self.data[at] == RIGHT:
-            at += 1
-        start, at = at, self.spaces(at, end)
-        if at >= end:
-            return False
-        self.note(FLAGS, 0, 0)
-        if not self.is_digit(self.data[at]):
-            start = at
-            while at < end and not self.is_blank(self.data[at]):
-                at += 1
-            if self.data[start] in (LEFT, RIGHT) or not 3 <= at - start <= 12:
+        heads[row + CPU] = few & LOW
+        at += few >> 32
+        at += p[at] == RIGHT
+        start, at = at, spaces(p, at)
+        heads[row + FLAGS] = heads[row + FLAGS_END] = 0
+        if digits(p, at) == at:
+            start, at = at, token_end(p, at)
+            if p[start] == LEFT or p[start] == RIGHT or not 3 <= at - start <= 12:
                 return False
-            self.note(FLAGS, start, at)
-            start, at = at, self.spaces(at, end)
-        return at > start and self.time(at, end)
+            heads[row + FLAGS], heads[row + FLAGS_END] = start, at
+            start, at = at, spaces(p, at)
+        return at > start and self.time(at, row)
 
-    def time(self, at, end):
+    def behind_tgid(self, at):
+        """Behind the bracket that closes after digits, spaces and dashes, or where that stops."""
+        p, start = self.p, -1
+        while at > start:
+            start, at = at, spaces(p, digits(p, at))
+            at += p[at] == DASH
+        return at + 1 if p[at] == CLOSE else at
+
+    def time(self, at, row):
         """``4808.908091``, ``4808.908090837``, ``12us`` or ``117``, in ns, and what follows."""
-        start, at = at, self.digits(at, end)
+        p, heads = self.p, self.heads
+        few, start = few_digits(p, at), at
+        at = at + (few >> 32) if few else digits(p, at)
         count = at - start
         if not 0 < count <= 18:
             return False
-        value = self.decimal(start, at)
-        if at < end and self.data[at] == DOT:
-            if count > 10 or (count == 10 and self.data[start] > EIGHT):
+        value = few & LOW if few else decimal(p, start, at)
+        if p[at] == DOT:
+            if count > 10 or (count == 10 and p[start] > EIGHT):
                 return False
-            start, at = at + 1, self.digits(at + 1, end)
+            few, start = few_digits(p, at + 1), at + 1
+            at = start + (few >> 32) if few else digits(p, start)
             count = at - start
             if not 6 <= count <= 9:
                 return False
-            part = self.decimal(start, at)
+            part = few & LOW if few else decimal(p, start, at)
             while count < 9:
                 part, count = 10 * part, count + 1
             value = value * 1000000000 + part
-            at = self.unit(at, end)
-        elif count <= 15 and self.unit(at, end) > at:
+            at = self.unit(at)
+        elif count <= 15 and self.unit(at) > at:
             value *= 1000
-            at = self.unit(at, end)
-        at = self.spaces(at, end)
-        if end - at < 2 or self.data[at] != COLON or self.data[at + 1] != SPACE:
+            at = self.unit(at)
+        at = spaces(p, at)
+        if p[at] != COLON or p[at + 1] != SPACE:
             return False
-        self.rows[TIME * self.capacity + self.row] = value
-        at = self.spaces(at + 1, end)
-        start = at
-        while at < end and (self.is_word(self.data[at]) or self.data[at] == DOT):
-            at += 1
-        self.note(EVENT, 0, 0)
-        if at > start and at < end and self.data[at] == COLON:
-            self.note(EVENT, start, at)
+        heads[row + TIME] = value
+        start = at = spaces(p, at + 1)
+        at = word_end(p, at)
+        while p[at] == DOT:
+            at = word_end(p, at + 1)
+        heads[row + EVENT] = heads[row + EVENT_END] = 0
+        if at > start and p[at] == COLON:
+            heads[row + EVENT], heads[row + EVENT_END] = start, at
             start = at + 1
-            while start < end and (self.data[start] == SPACE or self.data[start] == TAB):
+            while p[start] == SPACE or p[start] == TAB:
                 start += 1
-        self.note(TEXT, start, end)
+        heads[row + TEXT] = start
         return True
 
-    def unit(self, at, end):
+    def unit(self, at):
         """Behind ``us`` and the mark for long delays, if that stands here."""
-        if end - at < 2 or self.data[at] != LETTER_U or self.data[at + 1] != LETTER_S:
+        p = self.p
+        if p[at] != LETTER_U or p[at + 1] != LETTER_S:
             return at
         at += 2
-        return at + (at < end and self.data[at] != COLON and not self.is_blank(self.data[at]))
+        return at + (p[at] != COLON and not is_blank(p[at]))
 
-    # -- what is wanted of the heads ---------------------------------------------------------------
+    # -- of events ---------------------------------------------------------------------------------
 
-    def kinds(self, places, ends, names, table, found):
-        """The number of each event, by its name; 0 where it is none of those in ``table``.
-
-        ``table`` has triples: place and end in ``names``, number. ``found`` receives one per event.
+    def jumps(self, count, last, cpus, found):
+        """Which of the first events have an earlier time than the one before (of the first one,
+        ``last``), in ``found``; how many. ``cpus`` (uint8) is marked for each CPU.
         """
-        self.literals = names
-        for row in range(found.shape[0]):
-            at, size, number = places[row], ends[row] - places[row], 0
-            for entry in range(table.shape[0] // 3):
-                start = table[3 * entry]
-                if table[3 * entry + 1] - start == size and self.same(at, start, size):
-                    number = table[3 * entry + 2]
+        heads, jump, mark, jumped = self.heads, room(found), marks(cpus), 0
+        for event in range(count):
+            time = heads[HEAD * event + TIME]
+            mark[heads[HEAD * event + CPU]] = 1
+            jump[jumped] = event
+            jumped += time < last
+            last = time
+        return jumped
+
+    def select(self, start, stop, names, table, selected, bounds):
+        """Which of the events ``start .. stop - 1`` have a name in ``table``; how many they are.
+
+        ``table`` has triples: place and length in ``names``, number. ``selected`` receives
+        :data:`SELECTED` rows with room for all; the events of name ``n`` are there from
+        ``bounds[n]`` to ``bounds[n + 1]``. There are two more ``bounds`` than names, 0 at first.
+        """
+        p, q, heads, entries, wanted = (
+            self.p, octets(names), self.heads, numbers(table), room(selected),
+        )  # fmt: skip
+        width, bound, kinds, count = stop - start, room(bounds), bounds.shape[0] - 2, 0
+        times, cpus, pids, named, placed = (
+            HEAD_TIME * width, HEAD_CPU * width, HEAD_PID * width, NAME * width, PLACE * width,
+        )  # fmt: skip
+        for event in range(start, stop):
+            row = HEAD * event
+            at, size = heads[row + EVENT], heads[row + EVENT_END] - heads[row + EVENT]
+            for name in range(kinds):
+                if entries[3 * name + 1] == size and same(p, at, q, entries[3 * name], size):
+                    wanted[count] = entries[3 * name + 2]
+                    wanted[times + count] = heads[row + TIME]
+                    wanted[cpus + count] = heads[row + CPU]
+                    wanted[pids + count] = heads[row + PID]
+                    wanted[named + count], wanted[placed + count] = name, event
+                    bound[name + 2] += 1
+                    count += 1
                     break
-            found[row] = number
+        for name in range(kinds):
+            bound[name + 2] += bound[name + 1]
+        for k in range(count):
+            name = wanted[NAME * width + k]
+            wanted[ORDER * width + bound[name + 1]] = wanted[PLACE * width + k]
+            bound[name + 1] += 1
+        return count
 
-    def same(self, at, start, size):
-        """Whether so many bytes are those of the literals from ``start`` on."""
-        stop = at + size
-        while at < stop and self.data[at] == self.literals[start]:
-            at, start = at + 1, start + 1
-        return at == stop
-
-    def strangers(self, pids, places, ends, known, found):
-        """The rows whose task was not known by that name, in ``found``; how many they are.
+    def strangers(self, places, known, found):
+        """Which of these events have a task not known by that name, in ``found``; how many.
 
         ``known`` (uint64) is what was learned before, :data:`KNOWN_WORDS` per place; a task
         that has to make room for another is a stranger when it comes again.
         """
-        count = 0
-        for row in range(pids.shape[0]):
-            pid = pids[row]
-            place = pid % KNOWN * KNOWN_WORDS
-            changed = known[place] != pid + 1
-            known[place] = pid + 1
-            at, end = places[row], ends[row]
-            for k in range(1, KNOWN_WORDS):
-                value = self.packed(at, end)
-                at += 8
-                if known[place + k] != value:
-                    known[place + k] = value
-                    changed = True
-            if changed:
-                found[count] = row
-                count += 1
+        p, heads, events, learned, strange, count = (
+            self.p, self.heads, numbers(places), words(known), room(found), 0,
+        )  # fmt: skip
+        for k in range(places.shape[0]):
+            row = HEAD * events[k]
+            pid, at, end = heads[row + PID], heads[row + COMM], heads[row + COMM_END]
+            place, size = (pid & (KNOWN - 1)) * KNOWN_WORDS, end - at
+            changed = (learned[place] != pid + 1) | (learned[place + 1] != size)
+            learned[place], learned[place + 1] = pid + 1, size
+            while at < end:
+                name = packed(p, at, end)
+                changed |= learned[place + 2] != name
+                learned[place + 2] = name
+                at, place = at + 8, place + 1
+            strange[count] = events[k]
+            count += changed
         return count
 
-    def packed(self, at, end):
-        """Up to 8 bytes as a number, the first one the lowest."""
-        value, shift = 0, 0
-        while at < end and shift < 64:
-            byte = self.data[at]
-            value |= byte << shift
-            at, shift = at + 1, shift + 8
-        return value
+    def copy(self, places, out):
+        """The texts between these pairs of places (uint64), each in as many words of ``out``."""
+        p, place, word, count = self.p, words(places), words(out), places.shape[0] // 2
+        width = out.shape[0] // count if count else 0
+        for row in range(count):
+            at, end = place[2 * row], place[2 * row + 1]
+            for k in range(width):
+                word[row * width + k] = packed(p, at + 8 * k, end)
 
-    # -- texts -------------------------------------------------------------------------------------
-
-    def texts(
-        self, places, ends, forms, steps, literals, states, columns, values, stack, out, misses
-    ):
-        """The wanted fields of these texts in ``out``; how many rows are left, in ``misses``.
-
-        ``forms`` are the first steps of the forms, tried in this order; the last one may be -1: ask
-        the pattern. ``states``: the bits of each letter. ``columns``: where it begins in ``out``
-        (uint64), the words of a row there, and whether they are a text. ``values`` (a pair per
-        column, uint64) and ``stack`` (a pair per step) are for us alone.
-        """
-        self.steps, self.literals, self.states, self.columns = steps, literals, states, columns
-        self.values, self.stack, self.out = values, stack, out
-        left = 0
-        for row in range(places.shape[0]):
-            answer = NO
-            for form in range(forms.shape[0]):
-                first = forms[form]
-                answer = ASK if first < 0 else self.match(places[row], ends[row], first)
-                if answer != NO:
-                    break
-            if answer != YES or not self.keep(row):
-                misses[left] = row
-                left += 1
-        return left
-
-    def keep(self, row):
-        """Write the values of a row; False where a text is longer than its column."""
-        for column in range(self.columns.shape[0] // 3):
-            words, own = self.columns[3 * column + 1], self.columns[3 * column + 2]
-            place = self.columns[3 * column] + row * words
-            first, second = self.values[2 * column], self.values[2 * column + 1]
-            if own:
-                if second - first > 8 * words:
-                    return False
-                for word in range(words):
-                    self.out[place + word] = self.packed(first + 8 * word, second)
-            else:
-                self.out[place] = first
-                if words == 2:
-                    self.out[place + 1] = second
-        return True
-
-    def match(self, at, end, step):
-        """Go through a form from its first step, each text as short as can be: NO, YES or ASK."""
-        depth, patience = 0, PATIENCE * (end - at + 1)
-        while True:
-            kind, column = self.steps[STEP * step], self.steps[STEP * step + 1]
-            if kind == WORDS:
-                self.stack[2 * depth], self.stack[2 * depth + 1] = step, at
-                depth += 1
-                if column >= 0:
-                    self.values[2 * column] = at
-            else:
-                if kind == DONE:
-                    if self.is_end(at, end):
-                        return YES
-                    at = -1
-                elif kind == LITERAL:
-                    at = self.literal(at, end, step)
-                else:
-                    at = self.value(at, end, kind, column, self.steps[STEP * step + 2])
-                if at >= 0:
-                    step += 1
-                    continue
-                if at == UNSURE:
-                    return ASK
-            at = -1
-            while depth and at < 0:  # the text that began last goes on, or that before it
-                step, place = self.stack[2 * depth - 2], self.stack[2 * depth - 1]
-                at = self.seek(place, end, step + 1)
-                patience -= (end if at < 0 else at) - place + 1
-                depth -= at < 0
-            if at < 0:
-                return NO
-            if patience < 0:
-                return ASK
-            self.stack[2 * depth - 1] = at + 1
-            column = self.steps[STEP * step + 1]
-            if column >= 0:
-                self.values[2 * column + 1] = at
-            step += 1
-
-    def literal(self, at, end, step):
-        """Behind the literal of this step; -1 where it does not stand here."""
-        place, size = self.steps[STEP * step + 2], self.steps[STEP * step + 3]
-        return at + size if end - at >= size and self.same(at, place, size) else -1
-
-    def seek(self, at, end, step):
-        """Where, from here on, a text may end: the step behind it can be done there; or -1."""
-        if self.steps[STEP * step] == DONE:
-            while at < end and not self.is_end(at, end):
-                at += 1
-            return at  # where all ends, if not before
-        place, size = self.steps[STEP * step + 2], self.steps[STEP * step + 3]
-        first, last = self.literals[place], end - size
-        while at <= last:
-            if self.data[at] == first and self.same(at, place, size):
-                return at
-            at += 1
-        return -1
-
-    def is_end(self, at, end):
-        """Whether nothing follows but white space or fields that newer kernels have added."""
-        if end - at <= 3:
-            place = at
-            while place < end and self.is_blank(self.data[place]):
-                place += 1
-            if place == end:
-                return True
-        if at < end and self.data[at] == COMMA:
-            at += 1
-        if end - at < 3 or self.data[at] != SPACE or not self.is_lower(self.data[at + 1]):
-            return False
-        at += 2
-        while at < end and self.is_word(self.data[at]):
-            at += 1
-        return at < end and self.data[at] == EQUALS
-
-    def value(self, at, end, kind, column, unsigned):
-        """Behind the number or state that stands here; -1: none does; or UNSURE."""
-        start, found, negative, count = at, 0, False, 0
-        if kind == STATE:
-            while True:
-                if at >= end or not (CAPITAL_A <= self.data[at] <= LETTER_Z):
-                    return -1 if at == start else UNSURE
-                if self.states[self.data[at]] < 0:
-                    return UNSURE
-                found |= self.states[self.data[at]]
-                at += 1
-                if at >= end or self.data[at] != BAR:
-                    break
-                at += 1
-            if at < end and self.data[at] == PLUS:
-                found |= PREEMPTED
-                at += 1
-            elif at < end and CAPITAL_A <= self.data[at] <= LETTER_Z:
-                return UNSURE
-        elif kind == NUMBER:
-            negative = at < end and self.data[at] == DASH
-            start = at + negative
-            at = self.digits(start, end)
-            count = at - start
-            if count > 18 or (negative and unsigned):
-                return UNSURE
-            found = self.decimal(start, at)
-        else:
-            if end - at > 1 and self.data[at] == ZERO and self.data[at + 1] == LETTER_X:
-                at += 2
-            start = at
-            while at < end and self.is_digit(self.data[at]) | (
-                LETTER_A <= self.data[at] <= LETTER_F
-            ):
-                count = self.data[at] - (ZERO if self.data[at] <= NINE else LETTER_A - 10)
-                found = (found << 4 | count) & WORD
-                at += 1
-            count = at - start
-            if count > 16 or (found > MAX and not unsigned):
-                return UNSURE
-        if kind != STATE and count == 0:
-            return UNSURE if start and self.data[start - 1] == LETTER_X else -1
-        if column >= 0:
-            self.values[2 * column] = (0 - found) & WORD if negative else found
-        return at
-
-    # -- flags -------------------------------------------------------------------------------------
-
-    def marks(self, places, ends, letters, flags, counts):
-        """``common_flags`` and ``common_preempt_count`` of each row, from the letters of its head.
+    def flags(self, places, letters, found, counts):
+        """``common_flags`` and ``common_preempt_count`` of these events, from the letters of heads.
 
         Columns: interrupts, reschedule, interrupt context, preemption depth, migration disabled;
         the last one is younger, and real-time kernels had one behind the second and one before the
         last. ``letters``: the bits of each letter, 256 per column.
         """
-        for row in range(flags.shape[0]):
-            at, size, bits = places[row], ends[row] - places[row], 0
-            counts[row] = 0
+        p, heads = self.p, self.heads
+        for k in range(places.shape[0]):
+            row = HEAD * places[k]
+            at, size, bits = heads[row + FLAGS], heads[row + FLAGS_END] - heads[row + FLAGS], 0
+            counts[k] = 0
             if size >= 4:
                 wide = size >= 7
-                bits = letters[self.data[at]] | letters[256 + self.data[at + 1]]
+                bits = letters[p[at]] | letters[256 + p[at + 1]]
                 if wide:
-                    bits |= letters[256 + self.data[at + 2]]
-                bits |= letters[512 + self.data[at + 2 + wide]]
-                counts[row] = letters[768 + self.data[at + 3 + wide]]
+                    bits |= letters[256 + p[at + 2]]
+                bits |= letters[512 + p[at + 2 + wide]]
+                counts[k] = letters[768 + p[at + 3 + wide]]
                 if size > 4:
-                    counts[row] |= letters[768 + self.data[at + size - 1]] << 4
-            flags[row] = bits
+                    counts[k] |= letters[768 + p[at + size - 1]] << 4
+            found[k] = bits

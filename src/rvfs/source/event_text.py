@@ -19,16 +19,17 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
-from rvfs._decoder import Lines
+from rvfs._decoder import Texts, lines
 from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput
 from rvfs.event import Column, Ints
-from rvfs.source.text_forms import OLD_STATES, STATES, compile_forms
+from rvfs.source.text_forms import OLD_STATES, STATES, compile_forms, longest, words
+from rvfs.source.text_lines import Block
 from rvfs.tracepoint import Field, Tracepoint
 
 PLUGIN_TEMPLATES: Mapping[str, str] = {
@@ -53,6 +54,8 @@ _TEXT = r".*?(?= ==> | [a-z_]\w*=|\s{0,3}$)"
 _CACHED = 1 << 16
 
 _Read = Callable[[bytes], object]
+_Made = dict[str, Column]
+_Later = dict[str, Callable[[], Column]]
 
 
 class Unreadable(Exception):
@@ -84,63 +87,67 @@ class BodyReader:
         wanted = frozenset(wanted)
         self._fields = [field for field in tracepoint.by_name.values() if field.name in wanted]
         self._patterns = PatternReader(tracepoint, self._fields)
-        self._forms = compile_forms(_templates(tracepoint, wanted), self._fields)
-        self._words = [_words(field) for field in self._fields]
+        forms = compile_forms(_templates(tracepoint, wanted), self._fields)
+        self._texts = Texts(forms.first.data, forms.steps.data, forms.literals, STATES.data)
+        self._words, self._depth = sum(map(words, self._fields)), forms.depth
 
-    def columns(self, data: bytes, places: Ints, ends: Ints) -> dict[str, Column]:
-        """The fields of the texts that lie there. Raises :class:`Unreadable`."""
+    def columns(self, block: Block, events: Ints) -> tuple[_Made, _Later]:
+        """The fields of these events, as :class:`rvfs.event.Columns` takes them: what is a text
+        itself is made later. Raises :class:`Unreadable`."""
+        made: _Made = {}
+        later: _Later = {}
         if not self._fields:
-            return {}
-        count, bases = len(places), np.cumsum([0, *self._words]) * len(places)
-        own = [field.is_string and not field.dynamic for field in self._fields]
-        columns = np.array([bases[:-1], self._words, own], dtype=np.int64).T.reshape(-1)
-        out = np.empty(int(bases[-1]), dtype=np.uint64)
-        misses = np.empty(count, dtype=np.int64)
-        left = Lines(data).texts(
-            places.data, ends.data, self._forms.first.data, self._forms.steps.data,
-            self._forms.literals, STATES.data, columns.data,
-            np.empty(2 * len(self._fields), dtype=np.uint64).data,
-            np.empty(2 * self._forms.depth, dtype=np.int64).data, out.data, misses.data,
-        )  # fmt: skip
-        found = {
-            field.name: _from_words(field, data, out[base : base + words * count], words)
-            for field, base, words in zip(self._fields, bases.tolist(), self._words, strict=False)
-        }
-        return self._with_misses(found, data, places, ends, misses[:left]) if left else found
+            return made, later
+        out = np.empty(self._words * len(events) + 2 * self._depth, dtype=np.uint64)
+        misses = np.empty(len(events), dtype=np.int64)
+        left = self._texts.read(block.lines, events.data, out.data, misses.data)
+        late = self._late(block, events, misses[:left]) if left else None
+        base = 0
+        for field in self._fields:
+            size = words(field) * len(events)
+            found, base = out[base : base + size], base + size
+            if field.is_string:
+                later[field.name] = partial(_text, field, block, found.reshape(-1, 2), late)
+            else:
+                wide = field.size == 8 and not field.signed
+                made[field.name] = _with(found if wide else found.view(np.int64), field, late)
+        return made, later
 
-    def _with_misses(
-        self, found: dict[str, Column], data: bytes, places: Ints, ends: Ints, misses: Ints
-    ) -> dict[str, Column]:
-        """With the rows that the patterns have to read."""
-        texts = [data[places[row] : ends[row]] for row in misses.tolist()]
+    def _late(self, block: Block, events: Ints, misses: Ints) -> "_Late":
+        """What the patterns have to read."""
+        texts = [block.text(event, lines.TEXT) for event in events[misses].tolist()]
         try:
-            read = self._patterns.columns(texts)
+            return misses, self._patterns.columns(texts)
         except Unreadable as fault:
             raise Unreadable(int(misses[fault.position])) from None
-        for name, column in read.items():
-            wider = np.promote_types(found[name].dtype, column.dtype)
-            found[name] = found[name].astype(wider, copy=False)
-            found[name][misses] = column
-        return found
 
 
-def _words(field: Field) -> int:
-    """The words of a row in the decoder's column: of a dynamic string its place and end."""
+#: The rows that the patterns have read, and their columns.
+_Late = tuple[Ints, Mapping[str, Column]]
+
+
+def _text(field: Field, block: Block, places: npt.NDArray[np.uint64], late: _Late | None) -> Column:
+    """The column of the texts between these places."""
+    if late is not None:
+        places[late[0]] = 0
     if field.dynamic:
-        return 2
-    return -(-field.size // 8) if field.is_string else 1
+        found = np.empty(len(places), dtype=object)
+        found[:] = [bytes(block.data[at:end]) for at, end in places.tolist()]
+    else:
+        copied = np.empty(len(places) * longest(field) // 8, dtype=np.uint64)
+        block.lines.copy(places.reshape(-1).data, copied.data)
+        found = (copied.byteswap() if sys.byteorder == "big" else copied).view(f"S{longest(field)}")
+    return _with(found, field, late)
 
 
-def _from_words(field: Field, data: bytes, words: npt.NDArray[np.uint64], width: int) -> Column:
-    if field.dynamic:
-        found = np.empty(len(words) // 2, dtype=object)
-        found[:] = [data[at:end] for at, end in words.reshape(-1, 2).tolist()]
+def _with(found: Column, field: Field, late: _Late | None) -> Column:
+    """With the rows that the patterns have read."""
+    if late is None:
         return found
-    if field.is_string:
-        if sys.byteorder == "big":
-            words = words.byteswap()
-        return words.view(f"S{8 * width}")
-    return words if field.size == 8 and not field.signed else words.view(np.int64)
+    misses, read = late
+    found = found.astype(np.promote_types(found.dtype, read[field.name].dtype), copy=False)
+    found[misses] = read[field.name]
+    return found
 
 
 class PatternReader:

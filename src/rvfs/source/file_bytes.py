@@ -47,6 +47,19 @@ class FileBytes:
             start += len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
+    def read_into(self, view: memoryview, start: int) -> int:
+        """Fill the view with the bytes from ``start`` on; how many are still there."""
+        done = 0
+        while done < len(view):
+            try:
+                size = os.preadv(self._descriptor, [view[done:]], start + done)
+            except OSError as error:
+                raise self.unreadable(start + done, error.strerror) from None
+            if not size:
+                break
+            done += size
+        return done
+
     def mapped(self) -> Mapping:
         """All of it as memory, which stays when the descriptor is closed."""
         try:

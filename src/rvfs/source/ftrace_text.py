@@ -5,20 +5,24 @@ Lines come in blocks (:mod:`rvfs.source.text_lines`); the fields behind their he
 """
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 import numpy as np
 
-from rvfs._decoder import Lines, lines
+from rvfs._decoder import lines
 from rvfs.errors import TraceError
-from rvfs.event import IDLE_PID, Batch, Column, Ints
+from rvfs.event import IDLE_PID, Batch, Columns, Ints
 from rvfs.source import Wanted
 from rvfs.source.event_text import BodyReader, Unreadable
 from rvfs.source.file_bytes import FileBytes
 from rvfs.source.flag_letters import LETTERS, MARKS
 from rvfs.source.reader import StretchReader
 from rvfs.source.ring_buffer import Span
-from rvfs.source.text_lines import Block, Blocks, quoted
+from rvfs.source.text_lines import Block, Blocks, no_events, quoted
 from rvfs.tracepoint import Vocabulary
+
+#: A column that is made later keeps the whole block, so there must be an event in so many bytes.
+DENSE = 1024
 
 
 class TextReader(StretchReader[Block]):
@@ -48,10 +52,13 @@ class TextReader(StretchReader[Block]):
         known = {number: tracepoint for number, tracepoint in self._vocabulary if number in wanted}
         super().subscribe(wanted)
         self._readers = {n: BodyReader(t, wanted[n]) for n, t in known.items()}
-        self._names = b"".join(t.name.encode() for t in known.values())
-        ends = np.cumsum([0, *(len(t.name.encode()) for t in known.values())]).tolist()
-        rows = [*zip(ends, ends[1:], known, strict=False)]
+        names = [t.name.encode() for t in known.values()]
+        self._names = b"".join(names) + bytes(lines.BEYOND)
+        sizes = [*map(len, names)]
+        rows = [*zip(accumulate(sizes, initial=0), sizes, known, strict=False)]
         self._table = np.array(rows, dtype=np.int64).reshape(-1)
+        nothing, none = no_events(0, {}), np.empty(0, dtype=np.int64)
+        self._nothing = {number: self._fields(number, nothing, none) for number in known}
 
     def close(self) -> None:
         super().close()
@@ -66,59 +73,53 @@ class TextReader(StretchReader[Block]):
     def _project(
         self, block: Block, start: int, stop: int, lost: Mapping[int, int]
     ) -> tuple[Batch, int]:
-        heads = block.heads[:, start:stop]
-        numbers = np.empty(stop - start, dtype=np.int64)
-        event, behind = (np.ascontiguousarray(heads[i]) for i in (lines.EVENT, lines.EVENT_END))
-        Lines(block.data).kinds(
-            event.data, behind.data, self._names, self._table.data, numbers.data
+        selected = np.empty((lines.SELECTED, stop - start), dtype=np.int64)
+        bounds = np.zeros(len(self._readers) + 2, dtype=np.int64)
+        count = block.lines.select(
+            start, stop, self._names, self._table.data, selected.reshape(-1).data, bounds.data
         )
-        rows = np.flatnonzero(numbers)
-        tp, heads = numbers[rows], np.take(heads, rows, axis=1)
-        fields: dict[int, dict[str, Column]] = {}
-        for number, reader in self._readers.items():
-            mine = np.flatnonzero(tp == number)
+        fields, (first, *lasts, _) = dict(self._nothing), bounds.tolist()
+        for number, last in zip(self._readers, lasts, strict=True):
+            mine, first = selected[lines.ORDER, first:last], last
+            if not len(mine):
+                continue
             try:
-                fields[number] = reader.columns(
-                    block.data, heads[lines.TEXT, mine], heads[lines.TEXT_END, mine]
-                )
+                fields[number] = self._fields(number, block, mine)
             except Unreadable as fault:
-                bad = start + int(rows[mine[fault.position]])
+                bad = int(mine[fault.position])
                 if bad > start:
                     return self._project(block, start, bad, lost)
                 raise self._unreadable(block, bad, number) from None
-            flags = np.stack([heads[lines.FLAGS, mine], heads[lines.FLAGS_END, mine]])
-            fields[number] |= self._marks(block, flags, number)
-        self._learn(block, heads)
-        return Batch(
-            tp, heads[lines.TIME], heads[lines.CPU], heads[lines.PID], fields, self._comms, lost,
-            int(block.time[stop - 1]) if stop > start else None,
-        ), stop  # fmt: skip
+        self._learn(block, selected[lines.PLACE, :count])
+        tp, time, cpu, pid = selected[: lines.NAME, :count]
+        now = int(block.time[stop - 1]) if stop > start else None
+        return Batch(tp, time, cpu, pid, fields, self._comms, lost, now), stop
 
-    def _marks(self, block: Block, flags: Ints, number: int) -> dict[str, Column]:
-        """The columns that come from the flags of a head; 0 where it has none."""
-        if not self._wanted[number] & MARKS.keys():
-            return {}
-        found = np.empty_like(flags)
-        Lines(block.data).marks(
-            flags[0].data, flags[1].data, LETTERS.data, found[0].data, found[1].data
-        )
-        return {name: found[row] for name, row in MARKS.items() if name in self._wanted[number]}
+    def _fields(self, number: int, block: Block, events: Ints) -> Columns:
+        """The columns of a tracepoint; what comes from the flags of a head is 0 without any."""
+        made, later = self._readers[number].columns(block, events)
+        marks = self._wanted[number] & MARKS.keys()
+        if marks:
+            flags = np.empty((2, len(events)), dtype=np.int64)
+            block.lines.flags(events.data, LETTERS.data, flags[0].data, flags[1].data)
+            made |= {name: flags[MARKS[name]] for name in marks}
+        if DENSE * len(events) < len(block.data):
+            made |= {name: make() for name, make in later.items()}
+            later = {}
+        return Columns(made, later)
 
-    def _learn(self, block: Block, heads: Ints) -> None:
+    def _learn(self, block: Block, events: Ints) -> None:
         """Keep the names of tasks; ``<...>`` is none, and each CPU has its own idle task."""
-        found = np.empty(heads.shape[1], dtype=np.int64)
-        pid, comm, end = heads[lines.PID], heads[lines.COMM], heads[lines.COMM_END]
-        count = Lines(block.data).strangers(
-            pid.data, comm.data, end.data, self._known.data, found.data
-        )
-        for row in found[:count].tolist():
-            name = block.data[comm[row] : end[row]]
-            if name != b"<...>" and pid[row] != IDLE_PID:
-                self._comms[int(pid[row])] = name.decode("utf-8", "replace")
+        found = np.empty(len(events), dtype=np.int64)
+        count = block.lines.strangers(events.data, self._known.data, found.data)
+        for at, end, pid in block.heads[found[:count], lines.COMM : lines.PID + 1].tolist():
+            name = str(block.data[at:end], "utf-8", "replace")
+            if name != "<...>" and pid != IDLE_PID:
+                self._comms[pid] = name
 
     def _unreadable(self, block: Block, event: int, number: int) -> TraceError:
         wanted = ", ".join(sorted(self._wanted[number]))
         text = quoted(block.text(event, lines.TEXT))
-        at = block.start + int(block.heads[lines.LINE, event])
+        at = block.start + int(block.heads[event, lines.LINE])
         name = self._vocabulary[number].full_name
         return self._blocks.line_error(at, f"is no {name} with {wanted}: {text}")

@@ -23,8 +23,9 @@ from rvfs.source.file_bytes import FileBytes
 from rvfs.source.reader import Stretch
 from rvfs.source.ring_buffer import Span
 
-#: Text is read in blocks of this size; no line is as long as one.
+#: Text is read in blocks of this size, and of this many lines at most; no line is as long as one.
 BLOCK = 512 * 1024
+MOST_LINES = BLOCK // 64
 #: A CPU has 5 digits at most.
 MAX_CPUS = 10**5
 
@@ -60,18 +61,29 @@ _WRITTEN = re.compile(rb"^# entries-in-buffer/entries-written: (\d{1,18})/(\d{1,
 
 @dataclass(slots=True, kw_only=True)
 class Block(Stretch):
-    """The events of some lines, which begin at ``start`` of the buffer and are ``data``.
+    """The events of some lines, which begin at ``start`` of the buffer and are in ``data``.
 
-    ``heads`` has a row per :mod:`rvfs._decoder` column of a head and one entry per event.
+    ``heads`` has a row per event, and may have more; its columns are those of ``lines``, a
+    decoder of :mod:`rvfs._decoder` for these lines.
     """
 
     start: int
-    data: bytes
+    data: memoryview
     heads: Ints
+    lines: Lines
 
     def text(self, event: int, what: int) -> bytes:
         """Name of the task or event, or text: ``what`` is the column with its place."""
-        return self.data[int(self.heads[what, event]) : int(self.heads[what + 1, event])]
+        at, end = self.heads[event, what : what + 2].tolist()
+        return bytes(self.data[at:end])
+
+
+def no_events(start: int, lost: dict[int, dict[int, int]]) -> Block:
+    """Nothing, but for what was lost."""
+    heads, data = np.empty((0, lines.HEAD), dtype=np.int64), memoryview(b"\n" * lines.BEYOND)
+    decoder = Lines(data, 0)
+    decoder.use(heads.reshape(-1).data)
+    return Block(heads[:, lines.TIME], lost, start=start, data=data, heads=heads, lines=decoder)
 
 
 class Blocks:
@@ -91,11 +103,15 @@ class Blocks:
         self.damage: TraceError | None = None
         self._free = False
         self._last: int | None = None
-        self._cpus = np.zeros(MAX_CPUS, dtype=bool)
+        self._cpus = np.zeros(MAX_CPUS, dtype=np.uint8)
         self._jumps = 0
-        self.cpus = self._read_header(buffer[self._next : min(self._next + BLOCK, self._end)])
+        self.cpus = self._read_header()
 
-    def _read_header(self, head: bytes) -> int:
+    def _read_header(self) -> int:
+        data, size, whole = self._read()
+        if not whole:
+            raise self._buffer.shorter(self._next + size)
+        head = bytes(data[:size])
         if _GRAPH.match(head):
             raise self._error("function graph text has neither task nor time in its lines", 0)
         written = _WRITTEN.search(head)
@@ -105,8 +121,8 @@ class Blocks:
         cpus = _CPUS.search(head)
         if cpus is not None:
             return int(cpus[1] or cpus[2])
-        heads, _ = _scan(head[: head.rfind(b"\n") + 1])
-        return 1 + int(heads[lines.CPU].max(initial=0))
+        scan = _scan(data, size, head.count(b"\n"))
+        return 1 + int(scan.heads[: scan.count, lines.CPU].max(initial=0))
 
     def next(self) -> Block | None:
         """The next lines; None at the end. Raises :class:`TraceError` at the damage."""
@@ -115,15 +131,26 @@ class Blocks:
         if self._next >= self._end:
             self._note_jumps()
             return None
-        start, stop = self._next, min(self._next + BLOCK, self._end)
-        data = self._buffer.there(start, stop)
-        size = data.rfind(b"\n") + 1
-        if len(data) < stop - start:
-            self.damage = self._buffer.shorter(start + len(data))
-            return self._parse(data[:size], start)
-        self._next += size or len(data)
+        start = self._next
+        data, size, whole = self._read()
+        scan = _scan(data, size, MOST_LINES)
+        if not (whole or scan.full):
+            self.damage = self._buffer.shorter(start + size)
+            return self._parse(data, start, scan)
+        self._next += scan.size or size
         self.done = (self._next - self._span.offset) / self._span.size
-        return self._parse(data[:size], start) if size else self._rest(data, start)
+        return (
+            self._parse(data, start, scan) if scan.size else self._rest(bytes(data[:size]), start)
+        )
+
+    def _read(self) -> tuple[memoryview, int, bool]:
+        """The next bytes, with what the decoder wants behind them; how many, and if those are all
+        that there should be."""
+        start, stop = self._next, min(self._next + BLOCK, self._end)
+        data = np.empty(stop - start + lines.BEYOND, dtype=np.uint8).data
+        size = self._buffer.read_into(data[: stop - start], start)
+        data[size : size + lines.BEYOND] = b"\n" * lines.BEYOND
+        return data, size, size == stop - start
 
     def end(self) -> None:
         """Read no further."""
@@ -140,17 +167,14 @@ class Blocks:
             raise self.line_error(start, _what(data))
         self.notes.append("the last line has no newline: it is not judged, but counted as lost")
         match = _LINE.match(data + b"\n")
-        heads, _ = _scan(b"")
-        lost = {0: {int(match[3]) if match else 0: 1}}
-        return Block(heads[lines.TIME], lost, start=start, data=b"", heads=heads)
+        return no_events(start, {0: {int(match[3]) if match else 0: 1}})
 
-    def _parse(self, data: bytes, start: int) -> Block:
-        """The events of these whole lines, up to one that is none and should be."""
-        heads, others = _scan(data)
-        block = Block(heads[lines.TIME], start=start, data=data, heads=heads)
-        if others:
-            count = self._read_others(block, others)
-            block.heads, block.time = heads[:, :count], heads[lines.TIME, :count]
+    def _parse(self, data: memoryview, start: int, scan: "_Scan") -> Block:
+        """The events of whole lines, up to one that is none and should be."""
+        heads, times = scan.heads, scan.heads[:, lines.TIME]
+        block = Block(times[: scan.count], start=start, data=data, heads=heads, lines=scan.decoder)
+        if scan.others:
+            block.time = times[: self._read_others(block, scan.others)]
         if len(block):
             self.seen = True
             self._free = block.text(len(block) - 1, lines.EVENT) in FREE_TEXT
@@ -176,18 +200,19 @@ class Blocks:
     def _find_jumps(self, block: Block) -> None:
         """Where time goes back another recording begins: a gap on every CPU seen so far."""
         times = block.time
-        self._cpus[block.heads[lines.CPU]] = True
-        before = np.concatenate([times[:1] if self._last is None else [self._last], times[:-1]])
-        self._last = int(times[-1])
-        for event in np.flatnonzero(times < before).tolist():
+        last = int(times[0]) if self._last is None else self._last
+        found = np.empty(len(block), dtype=np.int64)
+        jumps = block.lines.jumps(len(block), last, self._cpus.data, found.data)
+        for event in found[:jumps].tolist():
             cpus = np.flatnonzero(self._cpus).tolist()
             block.lost[event] = dict.fromkeys(cpus, 1) | block.lost.get(event, {})
             self.uncounted.update(cpus)
             if not self._jumps:
-                line = self._line_number(block.start + int(block.heads[lines.LINE, event]))
-                back = (int(before[event]) - int(times[event])) / 1e9
+                line = self._line_number(block.start + int(block.heads[event, lines.LINE]))
+                back = ((int(times[event - 1]) if event else last) - int(times[event])) / 1e9
                 self.notes.append(f"line {line}: time goes back by {back:.6f} s: {JUMP}")
             self._jumps += 1
+        self._last = int(times[-1])
 
     def line_error(self, at: int, message: str) -> TraceError:
         """A fault in the line that begins there in the buffer."""
@@ -212,25 +237,39 @@ class Blocks:
 _Other = tuple[int, bytes, int]
 
 
-def _scan(data: bytes) -> tuple[Ints, list[_Other]]:
-    """The heads of the events among whole lines, and the other lines."""
-    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("\n"))
-    heads = np.empty((lines.HEAD, len(ends)), dtype=np.int64)
-    left = np.empty(3 * len(ends), dtype=np.int64)
-    found: int = Lines(data).heads(ends.data, heads.reshape(-1).data, left.data)
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """The heads of ``count`` events, and the other lines, of whole lines: ``size`` bytes, and
+    ``full`` if they are as many as can be."""
+
+    decoder: Lines
+    heads: Ints
+    count: int
+    others: list[_Other]
+    size: int
+    full: bool
+
+
+def _scan(data: memoryview, size: int, most: int) -> _Scan:
+    """What is in the first ``size`` bytes, ``most`` lines at most."""
+    heads = np.empty((most, lines.HEAD), dtype=np.int64)
+    left = np.empty(3 * most, dtype=np.int64)
+    decoder = Lines(data, size)
+    decoder.read(heads.reshape(-1).data, left.data)
     others: list[_Other] = []
     late: list[tuple[int, list[int]]] = []
-    for start, end, before in left[: 3 * (len(ends) - found)].reshape(-1, 3).tolist():
+    for start, end, before in left[: 3 * decoder.left].reshape(-1, 3).tolist():
         match = _LINE.match(data, start)
         if match is None:
-            others.append((start, data[start:end], before + len(late)))
+            others.append((start, bytes(data[start:end]), before + len(late)))
         else:
             late.append((before, _head(match)))
-    heads = heads[:, :found]
     if late:
-        columns = np.array([head for _, head in late], dtype=np.int64).T
-        heads = np.insert(heads, [before for before, _ in late], columns, axis=1)
-    return heads, others
+        rows = np.array([head for _, head in late], dtype=np.int64)
+        heads = np.insert(heads[: decoder.count], [before for before, _ in late], rows, axis=0)
+        decoder.use(heads.reshape(-1).data)
+    full = decoder.count + decoder.left == most
+    return _Scan(decoder, heads, decoder.count + len(late), others, decoder.at, full)
 
 
 def _head(match: re.Match[bytes]) -> list[int]:
