@@ -54,7 +54,8 @@ class Timed(Alone, Automatic):
         assert model.timing is not None
         return self._twin.Timed(
             view(self.table.reshape(-1)), len(program.letters), program.idle,
-            view(small_ints(kinds)), view(small_ints(self._rearms)), *self._load_registers(), len(model.timing.clocks),
+            view(small_ints(kinds)), view(small_ints(self._rearms)), *self._load_registers(),
+            len(model.timing.clocks),
             self._span, UNSET, NEVER, HORIZON, program.selection.heaviest, *self.ring.views,
             view(self.counts.reshape(-1)), view(self._violations),
         )  # fmt: skip
