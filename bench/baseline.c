@@ -38,7 +38,33 @@ int64_t wwnr(int64_t count, const int64_t *tp, int64_t sched_switch, int64_t sch
     return violations;
 }
 
-/* Ten monitors over the same events, each with states of its own. */
+/* Ten monitors over the same events, each with a table and states of its own: that of `turns` turns
+ * goes through as many pairs of not_running and running, the last row is idle. */
+enum { MONITORS = 10, TURNS = 5 };
+static int8_t tables[MONITORS][2 * TURNS + 1][4];
+
+void draw(void)
+{
+    for (int m = 0; m < MONITORS; m++) {
+        int turns = m % TURNS + 1, idle = 2 * turns;
+        for (int turn = 0; turn < turns; turn++) {
+            int next = 2 * ((turn + 1) % turns);
+            int8_t *off = tables[m][2 * turn], *on = tables[m][2 * turn + 1];
+            off[0] = 2 * turn + 1, off[1] = -1, off[2] = 2 * turn, off[3] = -1;
+            on[0] = -1, on[1] = next, on[2] = -1, on[3] = next;
+        }
+        for (int event = 0; event < 4; event++)
+            tables[m][idle][event] = event == 3 ? 0 : idle;
+    }
+}
+
+static inline int64_t take(int m, int8_t *states, int64_t pid, int event)
+{
+    int8_t next = tables[m][states[pid]][event];
+    states[pid] = next < 0 ? 2 * (m % TURNS + 1) : next;
+    return next < 0;
+}
+
 int64_t ten(int64_t count, const int64_t *tp, int64_t sched_switch, int64_t sched_wakeup,
             const int64_t *prev_pid, const int64_t *prev_state, const int64_t *next_pid,
             const int64_t *pid, int8_t *states, int64_t tasks)
@@ -46,17 +72,17 @@ int64_t ten(int64_t count, const int64_t *tp, int64_t sched_switch, int64_t sche
     int64_t violations = 0, s = 0, w = 0;
     for (int64_t i = 0; i < count; i++) {
         if (tp[i] == sched_switch) {
-            for (int m = 0; m < 10; m++) {
+            for (int m = 0; m < MONITORS; m++) {
                 int8_t *mine = states + m * tasks;
-                violations += step(mine, prev_pid[s], prev_state[s] == 1 ? 3 : 1);
-                violations += step(mine, next_pid[s], 0);
+                violations += take(m, mine, prev_pid[s], prev_state[s] == 1 ? 3 : 1);
+                violations += take(m, mine, next_pid[s], 0);
                 if (prev_state[s] & 0x30)
-                    mine[prev_pid[s]] = IDLE;
+                    mine[prev_pid[s]] = 2 * (m % TURNS + 1);
             }
             s++;
         } else if (tp[i] == sched_wakeup) {
-            for (int m = 0; m < 10; m++)
-                violations += step(states + m * tasks, pid[w], 2);
+            for (int m = 0; m < MONITORS; m++)
+                violations += take(m, states + m * tasks, pid[w], 2);
             w++;
         }
     }

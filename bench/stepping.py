@@ -16,6 +16,7 @@ from bench.table import Goal, Row, best
 from rvfs._stepper import Twin, chosen, load
 from rvfs.engine import Engine
 from rvfs.event import Batch
+from rvfs.model.automaton import automaton
 from rvfs.model.ltl import parse_ltl
 from rvfs.monitor import Action, Binding, Monitor, Scope
 from rvfs.monitors import load_monitor, shipped, shipped_monitor
@@ -68,8 +69,10 @@ def in_one(batches: Sequence[Batch]) -> Batch:
     return Batch(heads[0], heads[1], heads[2], heads[3], joined, batches[-1].comms)
 
 
-def engine_of(monitors: Iterable[Monitor], vocabulary: Vocabulary, twin: Twin) -> Engine:
-    engine = Engine(vocabulary, twin, watched=False)
+def engine_of(
+    monitors: Iterable[Monitor], vocabulary: Vocabulary, twin: Twin, *, watched: bool = False
+) -> Engine:
+    engine = Engine(vocabulary, twin, watched=watched)
     for monitor in monitors:
         engine.add(monitor)
     return engine
@@ -102,6 +105,20 @@ WOKEN = Monitor(
     ),
     init={"WOKEN": False, "RUNNING": False},
 )  # fmt: skip
+
+
+def different(wwnr: Monitor) -> list[Monitor]:
+    """Ten monitors of the events of wwnr, with one to five turns of its two states."""
+    made = []
+    for number in range(10):
+        turns = number % 5 + 1
+        edges = []
+        for turn in range(turns):
+            off, on, following = f"off{turn}", f"on{turn}", f"off{(turn + 1) % turns}"
+            edges += [(off, "switch_in", on), (off, "wakeup", off), (on, "switch_out", following)]
+        name = f"turns{number}"
+        made.append(dataclasses.replace(wwnr, name=name, model=automaton(name, "off0", edges)))
+    return made
 
 
 def hybrid() -> Monitor:
@@ -169,19 +186,23 @@ def judge(engine: Engine, batch: Batch) -> None:
 def beside_c(library: ctypes.CDLL, tasks: int) -> Iterator[Row]:
     vocabulary = filled_vocabulary()
     batch = lawful(vocabulary, EVENTS, tasks)
-    states = np.full(10 * (tasks + 2), 2, dtype=np.int8)
+    states = np.full((10, tasks + 2), 2, dtype=np.int8)
+    library.draw()
     columns = (*arguments_of(batch, vocabulary), _pointer(states))
-    wwnr = shipped_monitor("wwnr").monitor
-    ten = [dataclasses.replace(wwnr, name=f"wwnr{i}") for i in range(10)]
+    width, wwnr = ctypes.c_int64(tasks + 2), shipped_monitor("wwnr").monitor
     for what, monitors, call, goal in (
         ("wwnr", [wwnr], lambda: library.wwnr(*columns), 0.9),
-        ("10 monitors", ten, lambda: library.ten(*columns, ctypes.c_int64(tasks + 2)), 1.0),
+        ("10 monitors", different(wwnr), lambda: library.ten(*columns, width), 1.0),
     ):
+        states[:] = [[2 * (m % 5 + 1) if len(monitors) > 1 else 2] for m in range(10)]
         engine = engine_of(monitors, vocabulary, chosen)
         rate = mega_per_second(len(batch), judge, engine, batch)
         own = mega_per_second(len(batch), call)
         name = f"batch to verdicts, {what}, {tasks:,} tasks"
         yield Row(name, rate, "Mev/s", "C, pid-indexed", own, Goal(">=", goal))
+    engine = engine_of([wwnr], vocabulary, chosen, watched=True)
+    rate = mega_per_second(len(batch), judge, engine, batch)
+    yield Row(f"the same, watched, wwnr, {tasks:,} tasks", rate, "Mev/s")
     for what, monitor in (("stall", hybrid()), ("a rule", WOKEN)):
         engine = engine_of([monitor], vocabulary, chosen)
         rate = mega_per_second(len(batch), judge, engine, batch)

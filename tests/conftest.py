@@ -99,6 +99,7 @@ NEEDS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "tracefs": (_has_tracefs, "no tracefs to compare with"),
     "fusermount3": (_has("fusermount3"), "fusermount3 is not installed"),
     "busybox": (_has("busybox"), "busybox is not installed"),
+    "compiler": (_has("cc"), "no C compiler is installed"),
     "uutils": (_has_uutils, "uutils coreutils is not installed"),
     "trace-cmd": (_has("trace-cmd"), "trace-cmd is not installed"),
     "attr": (_has("getfattr"), "getfattr is not installed"),

@@ -21,9 +21,10 @@ ROOMS = (
     "errors", "news", "extras", "codec", "tracepoint", "event", "_stepper", "_decoder", "model",
     "columns", "monitor", "select", "program", "clockwork", "inside", "running", "engine", "hwbp",
     "monitors", "reactors", "source", "judging", "trace", "task_slots", "change", "bundle",
-    "registered", "building", "registry", "pump", "logbook", "state", "workshop", "files",
-    "inside_files", "monitor_files", "hwbp_files", "readers", "pipe", "tree", "machine", "inodes",
-    "handles", "leases", "_libfuse", "_loop", "fs", "daemon", "testing", "cli", "__main__",
+    "registered", "building", "registry", "pump", "logbook", "state", "workshop", "written",
+    "files", "inside_files", "monitor_files", "hwbp_files", "readers", "pipe", "tree", "machine",
+    "inodes", "handles", "leases", "_libfuse", "_loop", "fs", "daemon", "testing", "cli",
+    "__main__",
 )  # fmt: skip
 #: What waits, and so knows trio; everywhere else below ``fs`` a function runs to its end.
 RIM = {"source", "pump", "pipe", "_loop", "fs", "daemon"}

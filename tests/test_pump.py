@@ -1,5 +1,6 @@
 """The loop: what reaches reactors and trace, and what cannot stop it."""
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import trio.lowlevel
 import trio.testing
 
 from rvfs.errors import Halted, TraceError
-from rvfs.event import Batch, Verdict, batch_of
+from rvfs.event import Batch, Column, Columns, Verdict, batch_of
 from rvfs.model.automaton import automaton
 from rvfs.model.timing import Condition, Constraint, Timing, Value
 from rvfs.monitor import Binding, Entry, Monitor, Scope
@@ -315,6 +316,22 @@ async def test_a_damaged_recording_ends_the_source_not_the_pump(
     with caplog.at_level(logging.ERROR, "rvfs"):
         await plant.pump.run(Script(plant.wakeups(1), TraceError("cut", file="f", offset=9)))
     assert "source script: f: offset 9: cut" in caplog.text
+    caplog.clear()
+    plant.pump.feed(plant.wakeups(1))
+
+
+async def test_a_column_that_cannot_be_made_ends_the_source_not_the_pump(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def made() -> Column:
+        raise TraceError("cut", file="f")
+
+    plant = Plant()
+    batch = plant.wakeups(1)
+    later = {tp: Columns({}, dict.fromkeys(columns, made)) for tp, columns in batch.fields.items()}
+    with caplog.at_level(logging.ERROR, "rvfs"):
+        await plant.pump.run(Script(dataclasses.replace(batch, fields=later), plant.wakeups(2)))
+    assert "source script: f: cut" in caplog.text
     caplog.clear()
     plant.pump.feed(plant.wakeups(1))
 

@@ -2,7 +2,7 @@
  * What pyfuse3 does not pass on: this stands between it and libfuse.
  *
  * It is loaded before pyfuse3, for everybody to see (RTLD_GLOBAL), and so pyfuse3's calls of
- * two functions of libfuse end here first; both go on to libfuse's own.
+ * three functions of libfuse end here first; all go on to libfuse's own.
  *
  * 1. Where opendir is answered with ENOSYS the kernel keeps listings and asks no more for
  *    descriptors of folders (FUSE_NO_OPENDIR_SUPPORT, since Linux 5.1). A readdir has no
@@ -12,6 +12,9 @@
  *    others, since Linux 5.16).
  * 3. A read that fills the page cache (sendfile, splice, a private mapping) has the bit CACHED
  *    in its descriptor: it has no lock owner, which a read(2) of a file without cache has.
+ * 4. A request is read without asking first whether there is one (a poll(2) less for each), and
+ *    without waiting: where there was none pyfuse3 is told that it was interrupted, and begins
+ *    anew; ready() then looks, and says whether to wait.
  *
  * Only what is in libfuse's public header is used. Where the linker has it otherwise (a libfuse
  * that has renamed these, a pyfuse3 loaded before) active() stays false and nothing changes.
@@ -21,6 +24,8 @@
 #define _GNU_SOURCE
 #include <Python.h>
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
 
@@ -32,7 +37,9 @@ static void (*readdirplus)(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_fi
 static void (*read_)(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
 static __typeof__(fuse_session_new) *session_new;
 static __typeof__(fuse_reply_open) *reply_open;
+static __typeof__(fuse_session_receive_buf) *receive_buf;
 static int active;
+static enum { BLOCKING, FULL, EMPTY } queue; /* of requests, as it was when last read */
 
 static void readdirplus_of_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 				 struct fuse_file_info *fi)
@@ -72,6 +79,17 @@ int fuse_reply_open(fuse_req_t req, const struct fuse_file_info *fi)
 	return reply_open(req, &told);
 }
 
+int fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf)
+{
+	int fd = fuse_session_fd(se), got;
+
+	if (queue == BLOCKING)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	got = receive_buf(se, buf);
+	queue = got == -EAGAIN ? EMPTY : FULL;
+	return queue == EMPTY ? -EINTR : got;
+}
+
 static PyObject *is_active(PyObject *self, PyObject *arguments)
 {
 	return PyBool_FromLong(active);
@@ -81,11 +99,13 @@ static PyObject *ready(PyObject *self, PyObject *descriptor)
 {
 	struct pollfd asked = { .fd = PyLong_AsLong(descriptor), .events = POLLIN };
 
+	if (queue == FULL)
+		Py_RETURN_TRUE;
 	return PyBool_FromLong(poll(&asked, 1, 0) != 0);
 }
 
 static PyMethodDef methods[] = {
-	{ "ready", ready, METH_O, "Whether a descriptor can be read now; keeps the GIL." },
+	{ "ready", ready, METH_O, "Whether to read the descriptor now; keeps the GIL." },
 	{ "active", is_active, METH_NOARGS, "Whether the mount of this process goes through here." },
 	{ NULL },
 };
@@ -98,7 +118,8 @@ PyMODINIT_FUNC PyInit__libfuse(void)
 
 	session_new = dlsym(RTLD_NEXT, "fuse_session_new");
 	reply_open = dlsym(RTLD_NEXT, "fuse_reply_open");
-	if (!session_new || !reply_open) {
+	receive_buf = dlsym(RTLD_NEXT, "fuse_session_receive_buf");
+	if (!session_new || !reply_open || !receive_buf) {
 		PyErr_SetString(PyExc_ImportError, "libfuse has no fuse_session_new");
 		return NULL;
 	}

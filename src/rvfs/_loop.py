@@ -34,7 +34,10 @@ class Done:
     """What awaits to nothing at once, without a coroutine to make, run and free."""
 
     def __await__(self) -> Any:
-        return iter(())
+        return self
+
+    def __next__(self) -> None:
+        raise StopIteration
 
 
 DONE = Done()

@@ -35,7 +35,8 @@ class Columns(Mapping[str, Column]):
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._made and name in self._later:
-            self._made[name] = self._later.pop(name)()
+            self._made[name] = self._later[name]()  # where this raises it does so each time
+            del self._later[name]
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:

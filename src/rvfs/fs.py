@@ -71,6 +71,8 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 100_000
 #: Bytes of a name, as in tracefs.
 NAME_MAX = 255
+#: What an open for writing has.
+WRITES = os.O_WRONLY | os.O_RDWR
 #: How every file is opened.
 DIRECT_IO, KEEP_CACHE = True, False
 #: The places of ``.`` and ``..`` in a listing; inodes, the places of the others, are above.
@@ -179,19 +181,21 @@ class Operations(pyfuse3.Operations):
 
     def _entry(self, node: Node, folder: Directory, inode: int) -> pyfuse3.EntryAttributes:
         """What a name in a folder stands for; ``inode`` is the folder's."""
-        attr = self._attributes(node, self._inodes.number(node), self._leases.told(node))
+        number = self._inodes.number(node)
+        attr = self._attributes(node, number, self._leases.told(node, number))
         if node is not self._tree.pipe:
             attr.entry_timeout = self._leases.name(folder, inode)
         return attr
 
     async def forget(self, inode_list: Sequence[tuple[int, int]]) -> None:
         for inode, lookups in inode_list:
-            self._inodes.forget(inode, lookups)
+            if self._inodes.forget(inode, lookups):
+                self._leases.forgotten(inode)
 
     @_handler("stat of")
     def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
         node = self._inodes[inode]
-        return self._attributes(node, inode, self._leases.asked(node, inode))
+        return self._attributes(node, inode, self._leases.asked(node, inode, ctx.pid))
 
     @_handler("change of")
     def setattr(
@@ -211,7 +215,7 @@ class Operations(pyfuse3.Operations):
             node.gid = attr.st_gid
         if fields.update_mtime:
             node.mtime = attr.st_mtime_ns
-        return self._attributes(node, inode, self._leases.told(node))
+        return self._attributes(node, inode, self._leases.told(node, inode))
 
     def _attributes(self, node: Node, inode: int, lent: float) -> pyfuse3.EntryAttributes:
         """``lent`` is for how many seconds."""
@@ -312,12 +316,13 @@ class Operations(pyfuse3.Operations):
             self._inodes.retire(node)
             reader = self._pipe.open(inode, ctx.pid, flags)
             return self._info(OpenPipe(node, self._pipe, reader))
-        truncated = bool(flags & os.O_TRUNC and flags & os.O_ACCMODE != os.O_RDONLY)
-        if truncated:
-            node.truncate()
-            self._leases.truncating(node, inode)
+        written = inode if flags & WRITES else 0
+        if written:
+            if flags & os.O_TRUNC:
+                node.truncate()
+            self._leases.writing(inode)
         kind = OpenDocument if isinstance(node, Document) else OpenFile
-        return self._info(kind(node, truncated))
+        return self._info(kind(node, written))
 
     def _info(self, opened: OpenFile | OpenPipe) -> FileInfo:
         number = next(self._numbers)
@@ -359,8 +364,8 @@ class Operations(pyfuse3.Operations):
     def release(self, fh: int) -> None:
         opened = self._open.pop(fh)
         opened.release()
-        if opened.truncated:
-            self._leases.truncated(opened.node)
+        if opened.written:
+            self._leases.wrote(opened.written)
 
     @_handler("attributes of")
     def listxattr(self, inode: int, ctx: pyfuse3.RequestContext) -> list[bytes]:

@@ -28,13 +28,14 @@ class PollHandle(Protocol):
 
 
 class OpenFile:
-    """A descriptor of an ordinary file; ``flushed`` says whether a close is an event for it."""
+    """A descriptor of an ordinary file; ``flushed`` says whether a close is an event for it,
+    ``written`` is the inode if it is for writing, else 0."""
 
-    __slots__ = ("_snapshot", "node", "truncated")
+    __slots__ = ("_snapshot", "node", "written")
     seekable, flushed = True, False
 
-    def __init__(self, file: File, truncated: bool = False) -> None:
-        self.node, self.truncated = file, truncated
+    def __init__(self, file: File, written: int = 0) -> None:
+        self.node, self.written = file, written
         self._snapshot: bytes | None = None
         file.owner.hold()
 
@@ -70,8 +71,8 @@ class OpenDocument(OpenFile):
 
     flushed = True
 
-    def __init__(self, file: File, truncated: bool = False) -> None:
-        super().__init__(file, truncated)
+    def __init__(self, file: File, written: int = 0) -> None:
+        super().__init__(file, written)
         assert isinstance(file, Document)
         self._document = file
         self._written = bytearray()
@@ -100,7 +101,8 @@ class OpenDocument(OpenFile):
 class OpenPipe:
     """A descriptor of ``trace_pipe``."""
 
-    seekable = flushed = truncated = False
+    seekable = flushed = False
+    written = 0
 
     def __init__(self, file: File, pipe: TracePipe, reader: Reader) -> None:
         self.node = file

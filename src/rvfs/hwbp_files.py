@@ -25,7 +25,6 @@ from rvfs.files import (
     Node,
     inject,
     listing,
-    parse_bool,
     text,
 )
 from rvfs.hwbp.breakpoint import TYPE_NAMES, Attributes, Pool, W, X
@@ -34,6 +33,7 @@ from rvfs.hwbp.machine import Breakpoint
 from rvfs.hwbp.request import check, field, reserve
 from rvfs.hwbp.table import Request
 from rvfs.news import NEVER
+from rvfs.written import parse_bool
 
 #: A type that draws from each pool.
 _DRAWS = {Pool.SHARED: W, Pool.DATA: W, Pool.INST: X}

@@ -48,13 +48,15 @@ class Inodes(dict[int, Node]):
         self._places[number] = folder, name
         self._names.setdefault(folder, {})[name] = number
 
-    def forget(self, number: int, lookups: int) -> None:
-        """The kernel has dropped so many of them; never fails."""
+    def forget(self, number: int, lookups: int) -> bool:
+        """The kernel has dropped so many of them, and the inode if that is true; never fails."""
         self._lookups[number] -= lookups
         if self._lookups[number] <= 0:
             del self._lookups[number]
             self.pop(number, None)
             self._forget_name(number)
+            return True
+        return False
 
     def _forget_name(self, number: int) -> None:
         folder, name = self._places.pop(number, (0, ""))

@@ -182,11 +182,10 @@ class Pump:
                 subscribed = self._registry.version
                 source.subscribe(self._registry.wanted())
             began = time.perf_counter()
-            batch = self._read(source, limit)
+            batch = self._take(source, limit)
             if batch is None:
                 self._say_end(source)
                 return
-            self.feed(batch)
             if batch.now is not None:
                 self._source_time = batch.now
             if len(batch):
@@ -207,22 +206,28 @@ class Pump:
         """Feed all that a source has now, without waiting; not more once verification halts."""
         source.subscribe(self._registry.wanted())
         while self.halted is None:
-            batch = self._read(source, LARGEST)
+            batch = self._take(source, LARGEST)
             if batch is None or not (len(batch) or batch.lost):
                 return
-            self.feed(batch)
 
     def _say_end(self, source: Source) -> None:
         for note in source.notes:
             log.warning("source %s: %s", source.name, note)
         log.info("source %s has ended after %d events", source.name, self.events)
 
-    def _read(self, source: Source, limit: int) -> Batch | None:
+    def _take(self, source: Source, limit: int) -> Batch | None:
+        """Feed the next batch; None at the end, or where the source cannot be read.
+
+        That may show as late as when somebody asks for a column.
+        """
         try:
-            return source.read(limit)
+            batch = source.read(limit)
+            if batch is not None:
+                self.feed(batch)
         except TraceError as error:
             log.error("source %s: %s", source.name, error)
             return None
+        return batch
 
 
 def _react(reactor: Reactor, verdict: Verdict) -> None:

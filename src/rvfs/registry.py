@@ -46,7 +46,8 @@ class Registry:
     """Monitors, reactors, switches and task slots of one running rvfs.
 
     ``version`` changes whenever what a source must deliver may have changed. ``listed`` are the
-    news of which monitors there are, ``switched`` of which are on and with which reactors.
+    news of which monitors there are, ``switched`` of all that is said of them: that too (a
+    container's bindings name its children), which are on, with which reactors and texts.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Registry:
         self._reactors: dict[str, Reactor] = {}
         self._version = 0
         self.listed, self.switched = News(), News()
+        self.listed.listen(self.switched.tell)
         self._idle_reactor = Nop()
         self.task_slots = TaskSlots(task_slots)
         self._builder = Builder(engine, vocabulary, trace, self.task_slots)
@@ -200,9 +202,8 @@ class Registry:
         that name. Raises :class:`InvalidInput` where a container would get a model or lose
         its children, and as :meth:`register_monitor`, :meth:`enable`.
         """
-        for news in (self.listed, self.switched):
-            change.undo(news.tell)
-            change.then(news.tell)
+        change.undo(self.listed.tell)
+        change.then(self.listed.tell)
         if registered.monitor.model and not form.monitor.model:
             raise InvalidInput(
                 f"monitor {registered.name} is whole; without {form.waits_for or 'a model'} it "

@@ -33,8 +33,6 @@ from rvfs.files import (
     flag,
     inject,
     listing,
-    parse_bool,
-    parse_event,
     text,
 )
 from rvfs.hwbp.held import Breakpoints
@@ -48,6 +46,7 @@ from rvfs.registry import Registry
 from rvfs.trace import Trace
 from rvfs.tracepoint import Tracepoint, Vocabulary
 from rvfs.workshop import LOAD, Workshop
+from rvfs.written import parse_bool, parse_event
 
 
 class _Event:

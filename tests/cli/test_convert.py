@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import TRACES
 from tests.judging.recordings import write
 from tests.shell import Run, Told
+from tests.source.tables import overwrite
 
 pytestmark = pytest.mark.needs("parquet")
 
@@ -52,6 +53,42 @@ def test_a_real_recording_is_judged_alike(
     assert check("table.parquet -m wip wwnr sched") == (
         status, out, err.replace(f"{name}:", "table.parquet:"),
     )  # fmt: skip
+
+
+def test_a_table_is_converted_like_the_recording(convert: Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    write(tmp_path, "with a gap", "trace.txt")
+    assert convert("trace.txt first.parquet") == convert("first.parquet second.parquet")
+    first, second = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("first", "second"))
+    assert second.equals(first)
+
+
+def test_names_that_tasks_share_are_written_once(convert: Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    lines = [f"    cat-{pid} [000] d..2.  0.{pid:06d}: sched_wakeup: " for pid in range(1, 9)]
+    wakeup = "comm=cat pid=3 prio=120 target_cpu=000\n"
+    (tmp_path / "trace.txt").write_text(wakeup.join([*lines, ""]))
+    convert("trace.txt table.parquet")
+    for name in ("comm", "sched_wakeup.comm"):
+        (chunk,) = pq.read_table(tmp_path / "table.parquet")[name].chunks
+        assert len(chunk) == 8
+        assert sorted(chunk.dictionary.to_pylist()) in (["cat"], ["", "cat"])
+
+
+def test_texts_that_cannot_be_read_when_they_are_needed_are_said_in_one_line(
+    convert: Run, check: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, "wrong", "trace.txt")
+    write(tmp_path, "clean", "clean.txt")
+    for name in ("trace", "clean"):
+        convert(f"{name}.txt {name}.parquet")
+        overwrite(tmp_path / f"{name}.parquet", "comm", "prev_comm", "sched_wakeup.comm")
+    status, out, err = check("trace.parquet -m wwnr")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("rvfs check: trace.parquet: cannot be read: ")
+    assert check("clean.parquet -m wwnr")[0] == 0  # nobody needs them there
 
 
 @pytest.mark.parametrize(

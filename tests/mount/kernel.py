@@ -1,6 +1,7 @@
 """A naive kernel above the request handlers: it keeps what it is lent, until it is taken back."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pyfuse3
@@ -15,7 +16,7 @@ from tests.tree.test_tree import Served
 ROOT = 1
 #: Entries that go into one answer to readdir.
 ROOM = 5
-CONTEXT: Any = None
+CONTEXT: Any = SimpleNamespace(pid=4242)
 
 
 class Kernel:
@@ -118,6 +119,13 @@ class Kernel:
             await self.handlers.write(number, 0, text.encode())
         finally:
             await self.handlers.release(number)
+
+    async def mkdir(self, path: str) -> None:
+        above, _, name = path.rpartition("/")
+        folder = await self.inode(above)
+        self._keep_name(
+            folder, name, await self.handlers.mkdir(folder, name.encode(), 0o777, CONTEXT)
+        )
 
     async def rmdir(self, path: str) -> None:
         above, _, name = path.rpartition("/")

@@ -1,6 +1,6 @@
 """Through a mount: what did not change costs no request, and nothing stale or torn is seen.
 
-A few thousand rounds of each in the usual run; ``RVFS_ROUNDS=1000000`` for as many as that.
+A few thousand rounds of each kind; what a million of the quickest show is in ``test_rounds.py``.
 """
 
 import os
@@ -17,7 +17,7 @@ import pytest
 from rvfs.testing import Mount
 from tests.mount import counting
 
-ROUNDS = int(os.environ.get("RVFS_ROUNDS", "3000"))
+ROUNDS = 3000
 PATIENCE = 60
 
 
@@ -78,7 +78,8 @@ def test_stat_and_ls_of_what_did_not_change_cost_no_request(counted: Counted) ->
     folders = ["", "monitors", "monitors/sched", "events", "events/sched", "hwbp/bp"]
     for name in ("a", "b"):
         assert counted.costs(lambda: [list((rv / name).iterdir()) for name in folders])
-        assert counted.costs(lambda: [(rv / name).stat() for name in (*names, *folders)])
+        for _ in range(3):  # what has changed is lent at the third look
+            assert counted.costs(lambda: [(rv / name).stat() for name in (*names, *folders)])
         assert counted.costs(lambda: [(rv / name).stat() for name in names]) == 0
         assert counted.costs(lambda: [list((rv / name).iterdir()) for name in folders]) == 0
         (rv / "hwbp/reserve").write_text(f"open {name} - 0 W 8 u+0\n")

@@ -3,6 +3,7 @@
 import errno
 import inspect
 import logging
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from rvfs import fs
 from rvfs.files import Directory, File
 from rvfs.pipe import TracePipe
 from rvfs.tree import Tree
+from tests.mount.kernel import CONTEXT
 from tests.tree.test_tree import Served
 
 #: These are not asked on behalf of anybody, or cannot fail.
@@ -39,8 +41,8 @@ def operations(tree: object) -> fs.Operations:
 
 
 async def opened(handlers: fs.Operations, name: bytes) -> int:
-    entry = await handlers.lookup(1, name, None)  # type: ignore[arg-type]
-    return (await handlers.open(entry.st_ino, 0, None)).fh  # type: ignore[arg-type]
+    entry = await handlers.lookup(1, name, CONTEXT)
+    return (await handlers.open(entry.st_ino, 0, CONTEXT)).fh
 
 
 async def test_a_bug_costs_its_caller_eio_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -64,7 +66,7 @@ async def test_a_number_that_nobody_was_given_is_eio(caplog: pytest.LogCaptureFi
     with pytest.raises(pyfuse3.FUSEError):
         await handlers.read(99, 0, 1)
     with pytest.raises(pyfuse3.FUSEError):
-        await handlers.getattr(99, None)  # type: ignore[arg-type]
+        await handlers.getattr(99, CONTEXT)
     assert len(caplog.records) == 2
     caplog.clear()
 
@@ -91,11 +93,10 @@ async def test_the_file_of_a_monitor_that_was_removed(caplog: pytest.LogCaptureF
     assert isinstance(tree, Tree)
     pipe = TracePipe(served.trace)
     handlers = fs.Operations(tree, pipe, fs.Ownership(0, 0))
-    context: Any = None
-    monitors = await handlers.lookup(1, b"monitors", context)
-    wip = await handlers.lookup(monitors.st_ino, b"wip", context)
-    enable = await handlers.lookup(wip.st_ino, b"enable", context)
-    file = await handlers.open(enable.st_ino, 2, context)
+    monitors = await handlers.lookup(1, b"monitors", CONTEXT)
+    wip = await handlers.lookup(monitors.st_ino, b"wip", CONTEXT)
+    enable = await handlers.lookup(wip.st_ino, b"enable", CONTEXT)
+    file = await handlers.open(enable.st_ino, 2, CONTEXT)
     removed = served.registry.unregister_monitor("wip")
     assert not removed.free
 
@@ -104,16 +105,16 @@ async def test_the_file_of_a_monitor_that_was_removed(caplog: pytest.LogCaptureF
             await call
         assert error.value.errno == errno.ENODEV
     with pytest.raises(pyfuse3.FUSEError) as error:
-        await handlers.open(enable.st_ino, 0, context)
+        await handlers.open(enable.st_ino, 0, CONTEXT)
     assert error.value.errno == errno.ENODEV
     for inode, name in ((monitors.st_ino, b"wip"), (wip.st_ino, b"enable")):
         with pytest.raises(pyfuse3.FUSEError) as error:
-            await handlers.lookup(inode, name, context)
+            await handlers.lookup(inode, name, CONTEXT)
         assert error.value.errno == errno.ENOENT
-    assert (await handlers.getattr(enable.st_ino, context)).st_nlink == 0
+    assert (await handlers.getattr(enable.st_ino, CONTEXT)).st_nlink == 0
 
     served.registry.register_monitor(removed.monitor)
-    again = await handlers.lookup(monitors.st_ino, b"wip", context)
+    again = await handlers.lookup(monitors.st_ino, b"wip", CONTEXT)
     assert again.st_ino not in (wip.st_ino, enable.st_ino)
     await handlers.release(file.fh)
     assert removed.free
@@ -124,12 +125,15 @@ async def test_the_file_of_a_monitor_that_was_removed(caplog: pytest.LogCaptureF
 
 async def test_the_kernel_forgets_and_nothing_is_kept() -> None:
     handlers = operations(Broken())
-    entry = await handlers.lookup(1, b"sound", None)  # type: ignore[arg-type]
-    again = await handlers.lookup(1, b"sound", None)  # type: ignore[arg-type]
+    entry = await handlers.lookup(1, b"sound", CONTEXT)
+    again = await handlers.lookup(1, b"sound", CONTEXT)
     assert entry.st_ino == again.st_ino
+    await handlers.release((await handlers.open(entry.st_ino, os.O_WRONLY, CONTEXT)).fh)
     await handlers.forget([(entry.st_ino, 1)])
-    assert (await handlers.getattr(entry.st_ino, None)).st_size == 4  # type: ignore[arg-type]
+    assert (await handlers.getattr(entry.st_ino, CONTEXT)).st_size == 4
     await handlers.forget([(entry.st_ino, 1), (entry.st_ino, 5), (77, 1)])
     assert entry.st_ino not in handlers._inodes
-    later = await handlers.lookup(1, b"sound", None)  # type: ignore[arg-type]
+    leases = handlers._leases
+    assert [*leases._writing, *leases._written, *leases._answers] == []
+    later = await handlers.lookup(1, b"sound", CONTEXT)
     assert later.st_ino == entry.st_ino

@@ -19,6 +19,12 @@ cdef class Ruled:
         observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t,
         letter=Py_ssize_t, kind=int8_t, half=int8_t, value=int64_t, row=int16_t,
         following=int16_t, node=Py_ssize_t, byte=Py_ssize_t, cell=Py_ssize_t,
+        words="const uint64_t[::1]", states=int16_t[::1], since=int64_t[::1],
+        table="const int16_t[::1]", counts=int64_t[::1], kinds="const int8_t[::1]",
+        puts="const int64_t[::1]", holds="const int64_t[::1]",
+        load_firsts="const int64_t[::1]", diagram="const int32_t[::1]", known=int64_t[::1],
+        valuations=int64_t[::1], start="const int16_t[::1]", width=Py_ssize_t,
+        depth=Py_ssize_t, idle=int16_t,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t first, Py_ssize_t last, Py_ssize_t begin, const int64_t[::1] times,

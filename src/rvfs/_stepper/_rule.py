@@ -48,38 +48,43 @@ class Ruled:
         for each half of a pulse: the row on either side, and the valuation. Where there was no
         step, ``before`` is the idle row.
         """
+        words, states, since, table = self.words, self.states, self.since, self.table
+        counts, kinds, puts, holds = self.counts, self.kinds, self.puts, self.holds
+        load_firsts, diagram, start = self.load_firsts, self.diagram, self.start
+        known, valuations = self.known, self.valuations
+        width, depth, idle = self.width, self.depth, self.idle
         observed = before is not None
         found = 0
         for i in range(first, last):
-            letter = (self.words[i] & 0xFFFF) - 1
+            letter = (words[i] & 0xFFFF) - 1
             if observed:
-                before[2 * i] = before[2 * i + 1] = self.idle
+                before[2 * i] = before[2 * i + 1] = idle
             if letter < 0:
                 continue
-            instance = self.words[i] >> 32
-            kind = self.kinds[letter]
+            instance = words[i] >> 32
+            kind = kinds[letter]
             if kind == 3:
-                self.known[instance] = self.first_known
-                self.valuations[instance] = self.first_values
-                self.resets += self.states[instance] != self.idle
-                self.states[instance] = self.idle
+                known[instance] = self.first_known
+                valuations[instance] = self.first_values
+                self.resets += states[instance] != idle
+                states[instance] = idle
                 continue
-            self.known[instance] |= self.puts[letter]
-            value = self.valuations[instance] & ~self.puts[letter] | self.holds[letter]
-            if self.load_firsts[letter] < self.load_firsts[letter + 1]:
+            known[instance] |= puts[letter]
+            value = valuations[instance] & ~puts[letter] | holds[letter]
+            if load_firsts[letter] < load_firsts[letter + 1]:
                 value |= self.values[i]
             for half in range(kind):
                 if half:
-                    value ^= self.puts[letter]
+                    value ^= puts[letter]
                 node = 0
-                for byte in range(self.depth):
-                    node = self.diagram[256 * node + (value >> 8 * byte & 255)]
-                row = self.states[instance]
+                for byte in range(depth):
+                    node = diagram[256 * node + (value >> 8 * byte & 255)]
+                row = states[instance]
                 following = row
-                if row != self.idle:
-                    cell = row * self.width + node
-                    following = self.table[cell]
-                    self.counts[cell] += 1
+                if row != idle:
+                    cell = row * width + node
+                    following = table[cell]
+                    counts[cell] += 1
                     if observed:
                         before[2 * i + half] = row
                         after[2 * i + half] = following
@@ -89,13 +94,13 @@ class Ruled:
                         self.violations[3 * found + 1] = row
                         self.violations[3 * found + 2] = value
                         found += 1
-                        following = self.idle
-                elif half == 0 and self.known[instance] == self.all_known:
-                    following = self.start[node]
+                        following = idle
+                elif half == 0 and known[instance] == self.all_known:
+                    following = start[node]
                     if following < 0:
-                        following = self.idle
+                        following = idle
                 if following != row:
-                    self.states[instance] = following
-                    self.since[instance] = times[begin + (self.words[i] >> 16 & 0xFFFF)]
-            self.valuations[instance] = value
+                    states[instance] = following
+                    since[instance] = times[begin + (words[i] >> 16 & 0xFFFF)]
+            valuations[instance] = value
         return found

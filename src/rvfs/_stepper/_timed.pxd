@@ -22,6 +22,12 @@ cdef class Timed:
         observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, base=Py_ssize_t,
         letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t,
         following=int16_t, cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
+        words="const uint64_t[::1]", states=int16_t[::1], since=int64_t[::1],
+        table="const int16_t[::1]", counts=int64_t[::1], kinds="const int8_t[::1]",
+        rearms="const int8_t[::1]", armed=int64_t[::1], load_firsts="const int64_t[::1]",
+        bound_firsts="const int64_t[::1]", guards="const int64_t[::1]",
+        resets="const int64_t[::1]", registers=int64_t[::1], origin=Py_ssize_t,
+        width=Py_ssize_t, span=Py_ssize_t, idle=int16_t,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
@@ -43,7 +49,10 @@ cdef class Timed:
     @cython.locals(value=int64_t, node=Py_ssize_t, term=Py_ssize_t)
     cdef bint holds(self, int64_t target, Py_ssize_t base, int64_t time) noexcept
 
-    @cython.locals(bound=Py_ssize_t, began=int64_t, limit=int64_t, due=int64_t)
+    @cython.locals(
+        bound=Py_ssize_t, began=int64_t, limit=int64_t, due=int64_t, registers=int64_t[::1],
+        bounds="const int64_t[::1]",
+    )
     cdef bint keeps(self, int16_t row, Py_ssize_t base, int64_t time) noexcept
 
     @cython.locals(limit=int64_t, term=Py_ssize_t, value=int64_t)

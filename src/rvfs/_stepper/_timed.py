@@ -82,68 +82,73 @@ class Timed:
         ``after``, unless None, receive the row on either side of every word; ``after`` is -1
         where it was refused.
         """
+        words, states, since, table = self.words, self.states, self.since, self.table
+        counts, kinds, rearms, armed = self.counts, self.kinds, self.rearms, self.armed
+        load_firsts, bound_firsts = self.load_firsts, self.bound_firsts
+        guards, resets, registers = self.guards, self.resets, self.registers
+        origin, width, span, idle = self.origin, self.width, self.span, self.idle
         observed = before is not None
         found = 0
         i = self.next
         while i < last:
-            letter = (self.words[i] & 0xFFFF) - 1
+            letter = (words[i] & 0xFFFF) - 1
             if letter < 0:
                 i += 1
                 continue
-            time = times[self.origin + (self.words[i] >> 16 & 0xFFFF)]
+            time = times[origin + (words[i] >> 16 & 0xFFFF)]
             if self.armed_count and self.due[self.heap[0]] <= 2 * time:
                 self.next = i
                 found = self.expire(time, found)
             if found == self.most:
                 break
-            instance = self.words[i] >> 32
-            base = instance * self.span
+            instance = words[i] >> 32
+            base = instance * span
             held = i * self.heaviest
-            for load in range(self.load_firsts[letter], self.load_firsts[letter + 1]):
-                self.registers[base + self.load_registers[load]] = self.values[held]
+            for load in range(load_firsts[letter], load_firsts[letter + 1]):
+                registers[base + self.load_registers[load]] = self.values[held]
                 held += 1
-            kind = self.kinds[letter]
-            row = self.states[instance]
-            met = cell = row * self.width + letter
-            following = self.table[cell]
-            self.counts[met] += 1
+            kind = kinds[letter]
+            row = states[instance]
+            met = cell = row * width + letter
+            following = table[cell]
+            counts[met] += 1
             if observed:
                 before[i] = row
                 after[i] = following
             if kind == 2:
                 self.stop(instance, True)
-            elif row == self.idle and (kind == 1 or following == self.idle):
-                self.states[instance] = following
-                self.since[instance] = time
+            elif row == idle and (kind == 1 or following == idle):
+                states[instance] = following
+                since[instance] = time
             else:
-                if row == self.idle:  # start_run: it begins in row 0
+                if row == idle:  # start_run: it begins in row 0
                     row = 0
-                    self.states[instance] = 0
-                    self.since[instance] = time
+                    states[instance] = 0
+                    since[instance] = time
                     cell = letter
                 if following < 0:
                     found = self.refuse(found, i, row, time, instance, 0)
                 elif not (  # 1, 2
-                    self.keeps(row, base, time)
-                    and (self.guards[cell] == -1 or self.holds(self.guards[cell], base, time))
+                    (bound_firsts[row] == bound_firsts[row + 1] or self.keeps(row, base, time))
+                    and (guards[cell] == -1 or self.holds(guards[cell], base, time))
                 ):
-                    self.counts[met] -= 1
+                    counts[met] -= 1
                     if observed:
                         after[i] = -1
                     found = self.refuse(found, i, row, time, instance, 1)
                 else:
-                    if self.resets[cell]:  # 3
+                    if resets[cell]:  # 3
                         for load in range(self.clocks):
-                            if self.resets[cell] >> load & 1:
-                                self.registers[base + load] = time
+                            if resets[cell] >> load & 1:
+                                registers[base + load] = time
                     if following != row:
-                        self.states[instance] = following
-                        self.since[instance] = time
-                    if following != row or self.rearms[letter]:  # 4
-                        if self.bound_firsts[following] < self.bound_firsts[following + 1]:
+                        states[instance] = following
+                        since[instance] = time
+                    if following != row or rearms[letter]:  # 4
+                        if bound_firsts[following] < bound_firsts[following + 1]:
                             self.rearm(following, instance, time)
-                        elif self.bound_firsts[row] < self.bound_firsts[row + 1]:
-                            self.armed[instance] = self.never
+                        elif bound_firsts[row] < bound_firsts[row + 1]:
+                            armed[instance] = self.never
             i += 1
         self.next = i
         return found
@@ -212,17 +217,20 @@ class Timed:
 
     def keeps(self, row, base, time):
         """Whether the invariant of a row holds; a clock that was never reset breaks none."""
+        registers, bounds = self.registers, self.bounds
         for bound in range(self.bound_firsts[row], self.bound_firsts[row + 1]):
-            began = self.registers[base + self.bounds[5 * bound]]
+            began = registers[base + bounds[5 * bound]]
             if began != self.unset:
-                limit = self.limit(bound, base)
-                due = 2 * (began + limit) + self.bounds[5 * bound + 2]
+                limit = bounds[5 * bound + 1]
+                if bounds[5 * bound + 3] < bounds[5 * bound + 4]:
+                    limit = self.limit(bound, base)
+                due = 2 * (began + limit) + bounds[5 * bound + 2]
                 if limit < self.horizon and due <= 2 * time:
                     return False
         return True
 
     def limit(self, bound, base):
-        """What a clock may come to; the horizon when nobody told it."""
+        """What a clock may come to, which something told adds to; the horizon when nobody told."""
         limit = self.bounds[5 * bound + 1]
         for term in range(self.bounds[5 * bound + 3], self.bounds[5 * bound + 4]):
             value = self.registers[base + self.terms[2 * term]]

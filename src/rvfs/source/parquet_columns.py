@@ -9,7 +9,6 @@ import pyarrow as pa
 from rvfs.event import Column, Ints
 
 Rows = npt.NDArray[np.intp]
-ALL = slice(None)
 
 
 class Bad(Exception):
@@ -32,7 +31,7 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
-def ints(column: pa.Array, name: str, rows: Rows | slice = ALL) -> Ints:
+def ints(column: pa.Array, name: str, rows: Rows | None = None) -> Ints:
     """int64, or uint64 where that is its type. Raises :class:`Bad` for a null or another type."""
     require_values(column, name, rows)
     if pa.types.is_timestamp(column.type):
@@ -41,9 +40,25 @@ def ints(column: pa.Array, name: str, rows: Rows | slice = ALL) -> Ints:
         column = column.cast(pa.int64())
     if not pa.types.is_integer(column.type):
         raise Bad(_first(rows), f"column {name} holds {column.type}, not integers")
-    values = _view(column)[rows]
-    wide = column.type == pa.uint64() and name != "ts"
-    return values if wide else values.astype(np.int64, copy=False)
+    values = _view(column) if rows is None else picked(_view(column), rows)
+    if values.dtype == np.int64 or (values.dtype == np.uint64 and name != "ts"):
+        return values
+    wide = room(len(values), np.int64)
+    wide[:] = values
+    return wide
+
+
+def picked(values: npt.NDArray[Any], rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+    """The values in these rows, all of which there are."""
+    return values.take(rows, out=room(len(rows), values.dtype), mode="clip")
+
+
+def room(count: int, kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """For so many values; of Arrow's memory, which keeps what it has been given back.
+
+    numpy's is taken from the kernel each time where it is large, and the kernel clears it.
+    """
+    return np.frombuffer(pa.allocate_buffer(count * np.dtype(kind).itemsize), kind)
 
 
 def texts(column: pa.Array, name: str, rows: Rows) -> Column:
@@ -60,12 +75,14 @@ def numbers(column: Any) -> npt.NDArray[np.integer[Any]]:
     return _view(column.indices)
 
 
-def require_values(column: pa.Array, name: str, rows: Rows | slice = ALL) -> None:
+def require_values(column: pa.Array, name: str, rows: Rows | None = None) -> None:
     """Raises :class:`Bad` where one of these rows has none."""
-    if column.null_count and not (there := valid(column)[rows]).all():
-        row = np.flatnonzero(~there)[0]
-        row = row if isinstance(rows, slice) else rows[row]
-        raise Bad(int(row), f"column {name} has no value there")
+    if not column.null_count:
+        return
+    there = valid(column)
+    empty = np.flatnonzero(~there) if rows is None else rows[~there[rows]]
+    if empty.size:
+        raise Bad(int(empty[0]), f"column {name} has no value there")
 
 
 def valid(column: pa.Array) -> npt.NDArray[np.bool_]:
@@ -77,8 +94,8 @@ def valid(column: pa.Array) -> npt.NDArray[np.bool_]:
     return found[column.offset : column.offset + len(column)].astype(np.bool_)
 
 
-def _first(rows: Rows | slice) -> int:
-    return 0 if isinstance(rows, slice) else int(rows[0])
+def _first(rows: Rows | None) -> int:
+    return 0 if rows is None else int(rows[0])
 
 
 def _view(column: pa.Array) -> npt.NDArray[Any]:

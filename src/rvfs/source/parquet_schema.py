@@ -2,7 +2,7 @@
 
 ========================= ============== ========================================================
 ``ts``                    int64          ns of the recording's clock, never going back
-``cpu``, ``pid``          int            where it happened, and the task that was current there
+``cpu``, ``pid``          int64          where it happened, and the task that was current there
 ``comm``                  string, null   the name of that task; may be missing
 ``event``                 string         ``system:name`` (``name`` will do to read)
 FIELD                     int64, uint64, a field of the event, in any event that has one of this
@@ -30,7 +30,7 @@ LOST, LOST_EVENTS = "rvfs:lost", "lost.events"
 DECLARATIONS, NOTES = b"rvfs.tracepoints", b"rvfs.notes"
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
-HEAD_TYPES = (pa.int64(), pa.int32(), pa.int32(), TEXT, TEXT)
+HEAD_TYPES = (pa.int64(), pa.int64(), pa.int64(), TEXT, TEXT)
 #: What every event may have beside its own fields.
 COMMON = ("common_flags", "common_preempt_count")
 

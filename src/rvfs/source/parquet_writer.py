@@ -6,17 +6,26 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rvfs.event import IDLE_PID, Batch, Column, Ints
+from rvfs.event import IDLE_PID, Batch, Column
 from rvfs.source.parquet_schema import LOST, LOST_EVENTS, NOTES, TEXT, lay_out
 from rvfs.tracepoint import Tracepoint, Vocabulary
 
 #: Rows that are written at once.
-ROW_GROUP = 1 << 18
-#: Columns whose values repeat are written as a dictionary; times differ by little.
+ROW_GROUP = 1 << 17
+#: Columns whose values repeat are written as a dictionary; times differ by little. Both are small,
+#: and quicker to read than what is compressed.
 ENCODINGS = {"ts": "DELTA_BINARY_PACKED"}
+#: CPUs have numbers of so many bits.
+CPU_BITS = 20
+#: The name of a task that nobody knows.
+UNKNOWN = "<...>"
+
+Places = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
 
 
 class EventWriter:
@@ -31,8 +40,8 @@ class EventWriter:
         self._schema, self._places = lay_out(tracepoints)
         dictionaries = [name for name in self._schema.names if name not in ENCODINGS]
         self._file = pq.ParquetWriter(
-            path, self._schema, compression="lz4", use_dictionary=dictionaries,
-            column_encoding=ENCODINGS,
+            path, self._schema, compression=dict(map(_packed, self._schema)),
+            use_dictionary=dictionaries, column_encoding=ENCODINGS,
         )  # fmt: skip
         self._waiting: list[pa.RecordBatch] = []
 
@@ -44,7 +53,7 @@ class EventWriter:
         traceback: TracebackType | None,
     ) -> None:  # fmt: skip
         if kind is None:
-            self._flush()
+            self._write(self._table())
         self._file.close()
 
     def note(self, sentences: Sequence[str]) -> None:
@@ -59,7 +68,10 @@ class EventWriter:
         if len(batch):
             self._append(self._columns(batch), len(batch))
         if sum(part.num_rows for part in self._waiting) >= ROW_GROUP:
-            self._flush()
+            table = self._table()
+            whole = table.num_rows - table.num_rows % ROW_GROUP
+            self._write(table.slice(0, whole))
+            self._waiting = table.slice(whole).to_batches()
 
     def _append(self, columns: Mapping[str, pa.Array], rows: int) -> None:
         arrays = [
@@ -68,19 +80,23 @@ class EventWriter:
         ]
         self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
-    def _flush(self) -> None:
-        table = pa.Table.from_batches(self._waiting, self._schema)
-        self._file.write_table(table.unify_dictionaries(), row_group_size=ROW_GROUP)
-        self._waiting.clear()
+    def _table(self) -> pa.Table:
+        return pa.Table.from_batches(self._waiting, self._schema).unify_dictionaries()
+
+    def _write(self, table: pa.Table) -> None:
+        self._file.write_table(table, row_group_size=ROW_GROUP)
 
     def _columns(self, batch: Batch) -> dict[str, pa.Array]:
-        names = {number: self._vocabulary[number].full_name for number in np.unique(batch.tp)}
+        there = np.flatnonzero(np.bincount(batch.tp)).tolist()
+        names = {number: self._vocabulary[number].full_name for number in there}
+        events = np.zeros(there[-1] + 1, dtype=np.int32)
+        events[there] = range(len(there))
         columns = {
             "ts": pa.array(batch.time),
-            "cpu": pa.array(batch.cpu.astype(np.int32)),
-            "pid": pa.array(batch.pid.astype(np.int32)),
+            "cpu": pa.array(batch.cpu),
+            "pid": pa.array(batch.pid),
             "comm": _comms(batch),
-            "event": _text([names[number].encode() for number in batch.tp.tolist()]),
+            "event": _text(events[batch.tp], names.values()),
         }
         return columns | self._fields(batch, names)
 
@@ -97,11 +113,17 @@ class EventWriter:
         }
 
 
+def _packed(column: pa.Field) -> tuple[str, str]:
+    """How a column is compressed: what hardly anybody asks for is, other than what all read."""
+    later = column.type == TEXT and column.name != "event"
+    return column.name, "lz4" if later else "none"
+
+
 def _gap(time: int, cpu: int, count: int) -> dict[str, pa.Array]:
     return {
         "ts": pa.array([time], pa.int64()),
-        "cpu": pa.array([cpu], pa.int32()),
-        "event": _text([LOST.encode()]),
+        "cpu": pa.array([cpu], pa.int64()),
+        "event": _text(np.zeros(1, dtype=np.int32), [LOST]),
         LOST_EVENTS: pa.array([count], pa.int64()),
     }
 
@@ -109,42 +131,56 @@ def _gap(time: int, cpu: int, count: int) -> dict[str, pa.Array]:
 def _nothing(kind: pa.DataType, rows: int) -> pa.Array:
     """What stands where an event has no such field."""
     if kind == TEXT:
-        return _text([b""] * rows)
+        return _text(np.zeros(rows, dtype=np.int32), [""])
     return pa.array(np.zeros(rows, kind.to_pandas_dtype()))
 
 
 def _spread(kind: pa.DataType, batch: Batch, parts: list[tuple[int, Column]]) -> pa.Array:
     """The values of each tracepoint in the rows of its events."""
     if kind == TEXT:
-        words = np.full(len(batch), b"", dtype=object)
+        known = {"": 0}
+        places = np.zeros(len(batch), dtype=np.int32)
         for number, values in parts:
-            words[batch.rows(number)] = values
-        return _text(words.tolist())
+            mine, words = _encoded(values)
+            places[batch.rows(number)] = _numbered(words, known)[mine]
+        return _text(places, known)
     numbers = np.zeros(len(batch), kind.to_pandas_dtype())
     for number, values in parts:
         numbers[batch.rows(number)] = values
     return pa.array(numbers)
 
 
-def _text(words: list[bytes]) -> pa.Array:
-    known = {word: number for number, word in enumerate(dict.fromkeys(words))}
-    indices = np.array([known[word] for word in words], np.int32)
+def _text(places: Places, words: Iterable[str], mask: Mask | None = None) -> pa.Array:
+    """A dictionary; where two of its words are the same Arrow would write out all of them."""
     return pa.DictionaryArray.from_arrays(
-        pa.array(indices), pa.array([bytes(word).decode("utf-8", "replace") for word in known])
+        pa.array(places, mask=mask), pa.array(list(words), pa.string())
     )
+
+
+def _encoded(values: Column) -> tuple[Places, list[str]]:
+    """For each text where it stands among those that there are."""
+    if values.dtype.kind == "S":
+        kind, flat = pa.binary(values.itemsize), pa.py_buffer(np.ascontiguousarray(values))
+        texts = pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, flat])
+    else:
+        texts = pa.array(values, pa.binary())
+    found = texts.dictionary_encode()
+    words = [word.rstrip(b"\0").decode("utf-8", "replace") for word in found.dictionary.to_pylist()]
+    return found.indices.to_numpy(), words
+
+
+def _numbered(words: Iterable[str], known: dict[str, int]) -> Places:
+    """The number of each word; new ones get the next."""
+    return np.array([known.setdefault(word, len(known)) for word in words], dtype=np.int32)
 
 
 def _comms(batch: Batch) -> pa.Array:
     """The names of the tasks that were current, null where nobody knows."""
-    pairs, places = np.unique(_pairs(batch.pid, batch.cpu), axis=0, return_inverse=True)
-    names = [batch.comm(pid, cpu) for pid, cpu in pairs.tolist()]
-    known = np.array([name != "<...>" for name in names])
-    places = places.reshape(-1).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(
-        pa.array(places, mask=~known[places]), pa.array(names, pa.string())
-    )
-
-
-def _pairs(pids: Ints, cpus: Ints) -> Ints:
-    """Idle tasks are told apart by their CPU, others are the same on all."""
-    return np.stack([pids, np.where(pids == IDLE_PID, cpus, 0)], axis=1)
+    idle = np.where(batch.pid == IDLE_PID, batch.cpu, 0)  # told apart by their CPUs
+    tasks = pa.array(batch.pid << CPU_BITS | idle).dictionary_encode()
+    pids = tasks.dictionary.to_numpy() >> CPU_BITS
+    cpus = tasks.dictionary.to_numpy() & (1 << CPU_BITS) - 1
+    names = [batch.comm(pid, cpu) for pid, cpu in zip(pids.tolist(), cpus.tolist(), strict=True)]
+    known: dict[str, int] = {}
+    places = _numbered(names, known)[tasks.indices.to_numpy()]
+    return _text(places, known, places == known.get(UNKNOWN, -1))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rvfs.errors import InvalidInput, UnknownName
-from rvfs.files import parse_bool, parse_command, parse_event
 from rvfs.tracepoint import Tracepoint
+from rvfs.written import parse_bool, parse_command, parse_event
 
 POINT = Tracepoint.declare(
     "a", "point",
