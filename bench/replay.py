@@ -90,7 +90,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         wwnr = shipped_monitor("wwnr").monitor
-        self.engine = Engine(self.vocabulary)
+        self.engine = Engine(self.vocabulary, watched=False)
         for number in range(max(self.monitors, 1)):
             self.engine.add(dataclasses.replace(wwnr, name=f"wwnr{number}"))
 
