@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 #: The priority of a task that nobody told: stronger than any, so that nobody is accused.
 UNKNOWN_PRIO = -(1 << 31)
+_NOTHING: Ints = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,12 @@ class Fields(Mapping[str, Column]):
         self._batch, self._tp, self._priorities = batch, tp, priorities
         self.own = batch.fields.get(tp, {})
 
-    def has(self, names: frozenset[str]) -> bool:
-        """Whether all of them are there, should there be an event."""
-        return names <= self.own.keys() | COMMON_FIELDS.keys()
+    def column(self, origin: Origin, needed: frozenset[str]) -> Ints:
+        """What is made from the ``needed`` fields (:func:`fields_of`). Empty where one is not there:
+        then there should be no such event."""
+        if not all(name in self.own or name in COMMON_FIELDS for name in needed):
+            return _NOTHING
+        return as_ints(values_of(origin, self))
 
     @property
     def count(self) -> int:

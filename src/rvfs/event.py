@@ -39,6 +39,9 @@ class Columns(Mapping[str, Column]):
             del self._later[name]
         return self._made[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._made or name in self._later
+
     def __iter__(self) -> Iterator[str]:
         yield from (*self._made, *self._later)
 

@@ -8,6 +8,7 @@ and its columns the letters: the entry points and the flag of the kernel's autom
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -108,7 +109,7 @@ class Program:
         """The row of an instance that is not monitoring."""
         return len(self.model.states)
 
-    @property
+    @cached_property
     def asks_priorities(self) -> bool:
         """Whether some condition asks who runs."""
         return any(COMMON_PRIO in fields for _, fields in self.selection.wanted())

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rvfs.columns import Fields, First, Origin, Priorities, as_ints, fields_of, values_of
+from rvfs.columns import Fields, First, Origin, Priorities, fields_of
 from rvfs.event import Batch, Ints
 from rvfs.model.filter import Both, Comparison, Either, Filter, Not, Test
 from rvfs.model.terms import Sum
@@ -86,12 +86,13 @@ class Place(NamedTuple):
 class Selection:
     """Questions and places, as :class:`rvfs._stepper.Selector` takes them.
 
-    ``columns`` are (tracepoint, origin); ``loads[letter]`` the columns whose values
+    ``columns`` are (tracepoint, origin), made from fields that are ``needed``; ``loads[letter]`` the columns whose values
     a letter takes along. An event of one of the ``tracepoints`` has ``widest`` places at most,
     a letter takes ``heaviest`` values along at most.
     """
 
     columns: list[tuple[int, Origin]] = field(default_factory=list)
+    needed: list[frozenset[str]] = field(default_factory=list)
     tracepoints: list[int] = field(default_factory=list)
     widths: dict[int, int] = field(default_factory=dict)
     places: list[tuple[int, ...]] = field(default_factory=list)
@@ -133,26 +134,30 @@ class Selection:
             return -1
         if (tp, origin) not in self.columns:
             self.columns.append((tp, origin))
+            self.needed.append(fields_of(origin))
         return self.columns.index((tp, origin))
 
     def bind(self, batch: Batch, priorities: Priorities) -> list[Ints]:
         """The columns of a batch, one value for each event of their tracepoint."""
         fields = {tp: Fields(batch, tp, priorities) for tp in self.tracepoints}
-        return [self._bound(fields[tp], origin) for tp, origin in self.columns]
+        return [
+            fields[tp].column(origin, needed)
+            for (tp, origin), needed in zip(self.columns, self.needed, strict=True)
+        ]
 
-    @staticmethod
-    def _bound(fields: Fields, origin: Origin) -> Ints:
-        """Empty where a field is not there: then there should be no such event."""
-        if not fields.has(fields_of(origin)):
-            return np.empty(0, dtype=np.int64)
-        return as_ints(values_of(origin, fields))
+    def lengths(self, count: int, columns: Iterable[Ints]) -> list[int]:
+        """For each tracepoint, how many events can be judged of a batch of ``count``."""
+        lengths = dict.fromkeys(self.tracepoints, count)
+        for (tp, _), column in zip(self.columns, columns, strict=True):
+            lengths[tp] = min(lengths[tp], len(column))
+        return list(lengths.values())
 
     def wanted(self) -> Iterable[tuple[int, frozenset[str]]]:
         """Tracepoints and the fields that are needed of them."""
         for tp in self.tracepoints:
             yield tp, frozenset()
-        for tp, origin in self.columns:
-            yield tp, fields_of(origin)
+        for (tp, _), needed in zip(self.columns, self.needed, strict=True):
+            yield tp, needed
 
 
 _Answers: TypeAlias = Callable[[int], bool]

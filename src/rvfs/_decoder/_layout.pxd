@@ -26,9 +26,9 @@ cdef enum:
     ORDER = 0  # what orders it
     WHEN = 1  # its time
     START = 2  # where its record is
-    BYTES = 3  # and how long
+    WHAT = 3  # high 32 bits: how long; low ones: its plan, or what is below
     FOUND = 4
-    WINDOW = 516
+    WINDOW = 512
 
 # What can be wrong.
 cdef enum:
@@ -62,6 +62,7 @@ cdef enum:
 cdef enum:
     UNWANTED = -1
     UNKNOWN = -2
+    TOO_SHORT = -3  # there is one, which needs more than the record has
 
 # A column that is wanted, COLUMN numbers.
 cdef enum:

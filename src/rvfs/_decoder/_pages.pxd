@@ -8,16 +8,17 @@ from rvfs._decoder._bytes cimport (
 from rvfs._decoder._fields cimport Fields
 from rvfs._decoder._layout cimport *
 
-cdef int64_t STAMP_MASK, MAX_TIME, MAX_KEY, MAX_LOST, COMMIT_MASK, MISSED_EVENTS, MISSED_STORED
+cdef int64_t LOW, STAMP_MASK, MAX_TIME, MAX_KEY, MAX_LOST, COMMIT_MASK, MISSED_EVENTS, MISSED_STORED
 
 @cython.final
 cdef class Merge:
     cdef tuple kept, used
     cdef Bytes data
     cdef Shorts slots
-    cdef Numbers lanes, heap, found, unknown
+    cdef Numbers lanes, heap, found, queue, unknown, needs
+    cdef object wanted
     cdef Numbers plans, records, lengths, rows, tps, times, cpus, pids
-    cdef Py_ssize_t size, page_size, long_size, type_at
+    cdef Py_ssize_t size, page_size, long_size, type_at, noted
     cdef bint big, lengthy
     cdef Fields fields
     cdef readonly int64_t taken, count, lane, lost, reached, uncounted
@@ -36,18 +37,26 @@ cdef class Merge:
         child=Py_ssize_t, j=Py_ssize_t, bound=int64_t,
     )
     cdef int64_t find(self, int64_t limit, int64_t until) noexcept
+    @cython.locals(i=Py_ssize_t, at=int64_t, start=int64_t, size=int64_t, kind=int64_t)
+    cpdef want(self, plans)
+    @cython.locals(plan=int64_t)
+    cdef inline int64_t what(self, int64_t kind, int64_t size) noexcept
     @cython.locals(
-        data=Bytes, slots=Shorts, plans=Numbers, found=Numbers, big=bint, type_at=Py_ssize_t,
-        records=Numbers, rows=Numbers, lengths=Numbers, lengthy=bint, tps=Numbers, times=Numbers,
-        cpus=Numbers, pids=Numbers, lanes=Numbers, one=Py_ssize_t, other=Py_ssize_t, why=int64_t,
-        a=int64_t, left=int64_t, b=int64_t, right=int64_t, count=int64_t, taken=int64_t,
-        reached=int64_t, stop=int64_t, x=int64_t, y=int64_t, lower=bint, at=int64_t,
-        record=int64_t, length=int64_t, time=int64_t, kind=int64_t, plan=Py_ssize_t, row=int64_t,
-        place=int64_t, i=Py_ssize_t,
+        found=Numbers, queue=Numbers, to=Py_ssize_t, lanes=Numbers, one=Py_ssize_t,
+        other=Py_ssize_t, why=int64_t, a=int64_t, b=int64_t, start=int64_t, latest=int64_t,
+        left=int64_t, stop=int64_t, x=int64_t, y=int64_t, lower=bint, at=int64_t, plan=int64_t,
+        step=int64_t, i=Py_ssize_t,
     )
     cdef int64_t run(
         self, Py_ssize_t low, Py_ssize_t high, int64_t bound, int64_t limit
     ) noexcept
+    @cython.locals(
+        data=Bytes, big=bint, plans=Numbers, found=Numbers, queue=Numbers, records=Numbers,
+        rows=Numbers, lengths=Numbers, lengthy=bint, tps=Numbers, times=Numbers, cpus=Numbers,
+        pids=Numbers, lanes=Numbers, count=int64_t, n=Py_ssize_t, at=uint64_t, what=int64_t,
+        record=int64_t, plan=int64_t, row=int64_t, place=int64_t,
+    )
+    cdef void note(self) noexcept
     cdef inline int64_t key_at(self, Py_ssize_t place, Py_ssize_t size) noexcept
     @cython.locals(first=int64_t, second=int64_t)
     cdef inline bint before(self, Py_ssize_t a, Py_ssize_t b) noexcept
@@ -57,7 +66,8 @@ cdef class Merge:
     cdef inline void sift(self, Py_ssize_t at, Py_ssize_t size) noexcept
 
     @cython.locals(
-        data=Bytes, big=bint, lanes=Numbers, lane=Py_ssize_t, found=Numbers, at=int64_t, end=int64_t,
+        data=Bytes, big=bint, lanes=Numbers, lane=Py_ssize_t, found=Numbers, type_at=Py_ssize_t,
+        at=int64_t, end=int64_t,
         time=int64_t, key=int64_t, begin=int64_t, to=int64_t, last=int64_t, start=int64_t,
         size=int64_t, behind=int64_t, head=int64_t, kind=int64_t, delta=int64_t,
         following=int64_t, moved=int64_t,

@@ -35,6 +35,9 @@ MAX_TIME, MAX_KEY = 1 << 62, (1 << 63) - 1
 #: Nobody loses more: a larger number is none.
 MAX_LOST = 1 << 40
 
+#: Half of a number.
+LOW = (1 << 32) - 1
+
 #: Of the commit word.
 COMMIT_MASK = (1 << 27) - 1
 MISSED_EVENTS, MISSED_STORED = 1 << 31, 1 << 30
@@ -45,22 +48,40 @@ class Merge:
 
     ``data`` is the file, ``fields`` takes fields out of it. ``big``: the recorded machine had the
     lowest byte last. ``lanes`` has ``LANE`` numbers per CPU, ascending, and as many for a lane that
-    never has an event; ``found`` has ``WINDOW`` numbers for each of them, ``heap`` room for the
-    lanes. ``slots`` and ``unknown`` (a count) go by ``common_type``, which lies at ``type_at`` of a
+    never has an event; ``found`` has ``WINDOW`` numbers for each of them, ``queue`` more than
+    ``CHUNK``, ``heap`` room for the lanes. ``slots`` and ``unknown`` (a count) go by ``common_type``, which lies at ``type_at`` of a
     record. dtypes: data uint8, slots int32, everything else int64.
     """
 
     def __init__(
-        self, data, fields, lanes, found, heap, slots, unknown, page_size, long_size, big, type_at,
+        self, data, fields, lanes, found, queue, heap, slots, unknown, page_size, long_size, big,
+        type_at,
     ):  # fmt: skip
-        self.kept = data, lanes, found, heap, slots, unknown
+        self.kept = data, lanes, found, queue, heap, slots, unknown
         self.data, self.lanes, self.heap = bytes_of(data), numbers_of(lanes), numbers_of(heap)
-        self.found, self.slots, self.unknown = (
-            numbers_of(found), shorts_of(slots), numbers_of(unknown),
-        )  # fmt: skip
+        self.found, self.queue = numbers_of(found), numbers_of(queue)
+        self.slots, self.unknown = shorts_of(slots), numbers_of(unknown)
         self.size, self.page_size, self.long_size = len(heap), page_size, long_size
         self.fields, self.big, self.type_at = fields, big, type_at
         self.taken = self.count = self.lane = self.lost = self.reached = self.uncounted = 0
+        self.noted = 0
+
+    def want(self, plans):
+        """``slots`` and what these plans need are what it is from now on."""
+        self.wanted = plans
+        self.needs = numbers_of(plans)
+        for i in range(self.size):
+            for at in range(self.lanes[i * LANE + POS], self.lanes[i * LANE + STOP], FOUND):
+                start, size = self.found[at + START], self.found[at + WHAT] >> 32
+                kind = two(self.data, start + self.type_at, self.big)
+                self.found[at + WHAT] = self.what(kind, size)
+
+    def what(self, kind, size):
+        """Of a record of this type and size: its size, high, and its plan, low."""
+        plan = self.slots[kind]
+        if plan >= 0 and size < self.needs[plan + NEEDED]:
+            plan = TOO_SHORT
+        return size << 32 | (plan & LOW)
 
     def begin(self, plans, records, lengths, lengthy, rows, tps, times, cpus, pids):
         """Where the next events go.
@@ -104,13 +125,14 @@ class Merge:
         why = FULL
         while why == FULL and self.taken < limit:
             why = self.find(min(limit, self.taken + CHUNK), until)
+            self.note()
             self.fields.gather()
         return why
 
     # -- merging -------------------------------------------------------------------------------
 
     def find(self, limit, until):
-        """The heads of the next events, and where their records are; why it ended.
+        """Find the order of the next events; why it ended.
 
         The two lanes that come first go on for as long as their events come before that of any
         other lane.
@@ -148,58 +170,66 @@ class Merge:
 
         Which lane is next nobody can guess, so no branch depends on it.
         """
-        data, slots, plans, found = self.data, self.slots, self.plans, self.found
-        big, type_at = self.big, self.type_at
-        records, rows, lengths, lengthy = self.records, self.rows, self.lengths, self.lengthy
-        tps, times, cpus, pids = self.tps, self.times, self.cpus, self.pids
+        found, queue, to = self.found, self.queue, self.noted
         lanes, one, other, why = self.lanes, low * LANE, high * LANE, TURN
-        a, left, b, right = (
-            lanes[one + POS], lanes[one + CPU], lanes[other + POS], lanes[other + CPU],
-        )  # fmt: skip
-        count, taken, reached = self.count, self.taken, self.reached
-        stop = min(limit, taken + min(lanes[one + STOP] - a, lanes[other + STOP] - b) // FOUND)
+        a, b = lanes[one + POS], lanes[other + POS]
+        start = latest = a + b
+        left = min(lanes[one + STOP] - a, lanes[other + STOP] - b)
+        stop = start + min(left, FOUND * (limit - self.taken))
         x, y = found[a + ORDER], found[b + ORDER]
         while True:
             lower = x <= y
             at = choose(lower, a, b)
-            record, length, time = found[at + START], found[at + BYTES], found[at + WHEN]
-            kind = two(data, record + type_at, big)
-            plan = slots[kind]
-            if plan >= 0:
-                if length < plans[plan + NEEDED]:
-                    self.lane = choose(lower, low, high)
-                    why = SHORT
-                    break
-                row = plans[plan + CURSOR]
-                plans[plan + CURSOR] = row + 1
-                records[row] = record
-                if lengthy:
-                    lengths[plan // PLAN * CHUNK + (row & (CHUNK - 1))] = length
-                rows[row] = count
-                tps[count] = plans[plan + NUMBER]
-                times[count] = time
-                cpus[count] = choose(lower, left, right)
-                place = plans[plan + PID_AT]
-                pids[count] = signed(four(data, record + place, big)) if place >= 0 else 0
-                count += 1
-            elif plan == UNKNOWN:
-                self.unknown[kind] += 1
-            a += choose(lower, FOUND, 0)
-            b += choose(lower, 0, FOUND)
-            x, y = found[a + ORDER], found[b + ORDER]
-            taken += 1
-            reached = time
-            if taken >= stop or (x > bound and y > bound):
+            plan = signed(found[at + WHAT])
+            if plan == TOO_SHORT:
+                self.lane = choose(lower, low, high)
+                why = SHORT
                 break
-        self.count, self.taken, self.reached = count, taken, reached
+            latest = queue[to] = at
+            to += plan >= 0
+            step = choose(lower, FOUND, 0)
+            a += step
+            b += FOUND - step
+            x, y = found[a + ORDER], found[b + ORDER]
+            if a + b >= stop or (x > bound and y > bound):
+                break
+        if a + b > start:
+            self.taken += (a + b - start) // FOUND
+            self.reached = found[latest + WHEN]
+        self.noted = to
         lanes[one + POS], lanes[one + KEY] = a, x
         lanes[other + POS], lanes[other + KEY] = b, y
         if a == lanes[one + STOP] or b == lanes[other + STOP]:
             i = low if a == lanes[one + STOP] else high
+            self.note()
             self.fill(i)
             if lanes[i * LANE + POS] == lanes[i * LANE + STOP]:
                 why = HUNGRY
         return why
+
+    def note(self):
+        """The heads of the events in their order, and where their records are."""
+        data, big, plans, found, queue = self.data, self.big, self.plans, self.found, self.queue
+        records, rows, lengths, lengthy = self.records, self.rows, self.lengths, self.lengthy
+        tps, times, cpus, pids, lanes = self.tps, self.times, self.cpus, self.pids, self.lanes
+        count = self.count
+        for n in range(self.noted):
+            at = queue[n]
+            what, record = found[at + WHAT], found[at + START]
+            plan = signed(what)
+            row = plans[plan + CURSOR]
+            plans[plan + CURSOR] = row + 1
+            records[row] = record
+            if lengthy:
+                lengths[plan // PLAN * CHUNK + (row & (CHUNK - 1))] = what >> 32
+            rows[row] = count
+            tps[count] = plans[plan + NUMBER]
+            times[count] = found[at + WHEN]
+            cpus[count] = lanes[at // WINDOW * LANE + CPU]
+            place = plans[plan + PID_AT]
+            pids[count] = signed(four(data, record + place, big)) if place >= 0 else 0
+            count += 1
+        self.count, self.noted = count, 0
 
     def key_at(self, place, size):
         """What orders the lane at this place of the heap."""
@@ -244,6 +274,7 @@ class Merge:
         The first one only may have lost events before it.
         """
         data, big, lanes, lane, found = self.data, self.big, self.lanes, i * LANE, self.found
+        type_at = self.type_at
         at, end, time, key = (
             lanes[lane + AT], lanes[lane + END], lanes[lane + TIME], lanes[lane + LAST],
         )  # fmt: skip
@@ -298,9 +329,12 @@ class Merge:
                     break
             if kind < PADDING:
                 key = max(key, time)
+                kind = two(data, start + type_at, big)
                 found[to + ORDER], found[to + WHEN] = key, time
-                found[to + START], found[to + BYTES] = start, size
+                found[to + START], found[to + WHAT] = start, self.what(kind, size)
                 to += FOUND
+                if self.slots[kind] == UNKNOWN:
+                    self.unknown[kind] += 1
         lanes[lane + AT], lanes[lane + END] = at, end
         lanes[lane + TIME], lanes[lane + LAST] = time, key
         lanes[lane + POS], lanes[lane + STOP], lanes[lane + KEY] = begin, to, found[begin + ORDER]

@@ -164,10 +164,7 @@ class Stepping(ABC):
     def step(self, batch: Batch, priorities: Priorities, steps: list[Transition]) -> list[Found]:
         """The violations in a batch; the steps, if they are observed, are appended."""
         view, columns = self._twin.view, self.selection.bind(batch, priorities)
-        self._lengths[:] = len(batch)
-        for (tp, _), column in zip(self.selection.columns, columns, strict=True):
-            track = self.selection.tracepoints.index(tp)
-            self._lengths[track] = min(len(column), self._lengths[track])
+        self._lengths[:] = self.selection.lengths(len(batch), columns)
         self._selector.begin(
             view(as_ints(batch.tp)), view(as_ints(batch.cpu)), view(as_ints(batch.pid)),
             list(map(view, columns)),

@@ -124,6 +124,7 @@ class DatReader(Reader):
         words = 4 + 2 * len(mine) + sum(wish.words for wish in self._wishes)
         self._largest = min(MAX_EVENTS, MAX_WORDS // words)
         self._plans = np.array(plans, dtype=np.int64).reshape(-1, pages.PLAN)
+        self._lanes.merge.want(self._plans.reshape(-1))
         self._room = _Room(0, self._plans, self._wishes)
 
     def due(self) -> int | None:

@@ -108,8 +108,9 @@ class Lanes:
         self.data = memoryview(self._mapping)
         self.fields: Any = Fields(self.data, big)
         self.merge: Any = Merge(
-            self.data, self.fields, lanes.reshape(-1), self._found, heap, self.slots, self.unknown,
-            page, layout.long_size, big, type_at,
+            self.data, self.fields, lanes.reshape(-1), self._found,
+            np.empty(pages.CHUNK + 1, dtype=np.int64), heap, self.slots, self.unknown, page,
+            layout.long_size, big, type_at,
         )  # fmt: skip
 
     # -- bytes ---------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ class Lanes:
         if state[pages.NEXT] > left:  # amid the page that is read
             state[pages.END] = state[pages.AT]
         found = self._found[state[pages.POS] : state[pages.STOP]].reshape(-1, pages.FOUND)
-        there = found[:, pages.START] + found[:, pages.BYTES] <= left
+        there = found[:, pages.START] + (found[:, pages.WHAT] >> 32) <= left
         state[pages.STOP] = state[pages.POS] + pages.FOUND * np.count_nonzero(there)
 
     # -- texts ---------------------------------------------------------------------------------
