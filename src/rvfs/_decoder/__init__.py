@@ -42,6 +42,7 @@ def _layout() -> Mapping[str, int]:
 _NAMES: Mapping[str, Callable[..., Any] | int] = {
     "two": _number(2), "four": _number(4), "eight": _number(8),
     "signed": lambda value: (value & (1 << 32) - 1 ^ 1 << 31) - (1 << 31),
+    "pair": lambda high, low: high << 32 | low & (1 << 32) - 1,
     "prefetch": lambda data, at: None,
     "choose": lambda first, a, b: a if first else b,
     "bytes_of": memoryview, "shorts_of": memoryview, "numbers_of": memoryview,

@@ -42,11 +42,19 @@ cdef extern from *:
         return rvfs_turned(value, big, __builtin_bswap64);
     }
     #define rvfs_prefetch(data, at) __builtin_prefetch((data) + (at))
+    #define rvfs_pair(high, low) ((int64_t)(high) << 32 | (uint32_t)(low))
     #define rvfs_signed(value) ((int64_t)(int32_t)(value))
-    #define rvfs_choose(first, a, b) ((b) ^ (((a) ^ (b)) & -(int64_t)(first)))
+    /* Without a branch, which gcc would make of it (hence the asm). */
+    static inline int64_t rvfs_choose(int64_t first, int64_t a, int64_t b)
+    {
+        int64_t mask = -first;
+        __asm__("" : "+r"(mask));
+        return b ^ ((a ^ b) & mask);
+    }
     """
     void prefetch "rvfs_prefetch"(Bytes data, int64_t at) nogil
-    int64_t choose "rvfs_choose"(bint first, int64_t a, int64_t b) nogil
+    int64_t choose "rvfs_choose"(int64_t first, int64_t a, int64_t b) nogil
+    int64_t pair "rvfs_pair"(int64_t high, int64_t low) nogil
     int64_t signed "rvfs_signed"(uint64_t value) nogil
     uint64_t two "rvfs_two"(Bytes data, int64_t at, bint big) nogil
     uint64_t four "rvfs_four"(Bytes data, int64_t at, bint big) nogil

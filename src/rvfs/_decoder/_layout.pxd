@@ -20,7 +20,7 @@ cdef enum:
     CPU = 14
     LANE = 16
 
-# What is found of an event, FOUND numbers; of a lane WINDOW of them, room for one event more than
+# What is found of an event, FOUND numbers; of a lane WINDOW of them, room for two events more than
 # are found before they are merged.
 cdef enum:
     ORDER = 0  # what orders it
@@ -28,7 +28,7 @@ cdef enum:
     START = 2  # where its record is
     WHAT = 3  # high 32 bits: how long; low ones: its plan, or what is below
     FOUND = 4
-    WINDOW = 512
+    WINDOW = 2048
 
 # What can be wrong.
 cdef enum:
@@ -63,6 +63,7 @@ cdef enum:
     UNWANTED = -1
     UNKNOWN = -2
     TOO_SHORT = -3  # there is one, which needs more than the record has
+    ENDED = -4  # no event: what was found ends here
 
 # A column that is wanted, COLUMN numbers.
 cdef enum:
@@ -83,6 +84,6 @@ cdef enum:
 
 cdef enum:
     AHEAD = 1024  # bytes that a lane will come to soon
-    CHUNK = 256  # events that are found before their fields are gathered, in the cache; 2 ** n
+    CHUNK = 512  # events that are found before their fields are gathered, in the cache; 2 ** n
     PADDING = 29
     TIME_EXTEND = 30

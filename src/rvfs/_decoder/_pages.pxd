@@ -2,13 +2,13 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from rvfs._decoder._bytes cimport (
-    Bytes, Numbers, Shorts, bytes_of, choose, eight, four, numbers_of, prefetch, shorts_of,
+    Bytes, Numbers, Shorts, bytes_of, choose, eight, four, numbers_of, pair, prefetch, shorts_of,
     signed, two,
 )
 from rvfs._decoder._fields cimport Fields
 from rvfs._decoder._layout cimport *
 
-cdef int64_t LOW, STAMP_MASK, MAX_TIME, MAX_KEY, MAX_LOST, COMMIT_MASK, MISSED_EVENTS, MISSED_STORED
+cdef int64_t PAST, STAMP_MASK, MAX_TIME, MAX_KEY, MAX_LOST, COMMIT_MASK, MISSED_EVENTS, MISSED_STORED
 
 @cython.final
 cdef class Merge:
@@ -40,23 +40,27 @@ cdef class Merge:
     @cython.locals(i=Py_ssize_t, at=int64_t, start=int64_t, size=int64_t, kind=int64_t)
     cpdef want(self, plans)
     @cython.locals(plan=int64_t)
-    cdef inline int64_t what(self, int64_t kind, int64_t size) noexcept
+    cdef inline int64_t plan(self, int64_t kind, int64_t size) noexcept
     @cython.locals(
         found=Numbers, queue=Numbers, to=Py_ssize_t, lanes=Numbers, one=Py_ssize_t,
-        other=Py_ssize_t, why=int64_t, a=int64_t, b=int64_t, start=int64_t, latest=int64_t,
-        left=int64_t, stop=int64_t, x=int64_t, y=int64_t, lower=bint, at=int64_t, plan=int64_t,
-        step=int64_t, i=Py_ssize_t,
+        other=Py_ssize_t, a=int64_t, b=int64_t, start=int64_t, latest=int64_t, stop=int64_t,
+        x=int64_t, y=int64_t, p=int64_t, q=int64_t, lower=int64_t, at=int64_t, plan=int64_t,
+        i=Py_ssize_t,
     )
     cdef int64_t run(
         self, Py_ssize_t low, Py_ssize_t high, int64_t bound, int64_t limit
     ) noexcept
     @cython.locals(
-        data=Bytes, big=bint, plans=Numbers, found=Numbers, queue=Numbers, records=Numbers,
-        rows=Numbers, lengths=Numbers, lengthy=bint, tps=Numbers, times=Numbers, cpus=Numbers,
-        pids=Numbers, lanes=Numbers, count=int64_t, n=Py_ssize_t, at=uint64_t, what=int64_t,
-        record=int64_t, plan=int64_t, row=int64_t, place=int64_t,
+        found=Numbers, queue=Numbers, plans=Numbers, lanes=Numbers, tps=Numbers, times=Numbers,
+        cpus=Numbers, count=int64_t, n=Py_ssize_t, at=uint64_t,
     )
     cdef void note(self) noexcept
+    @cython.locals(
+        data=Bytes, big=bint, plans=Numbers, found=Numbers, queue=Numbers, records=Numbers,
+        rows=Numbers, pids=Numbers, lengths=Numbers, lengthy=bint, count=int64_t, n=Py_ssize_t,
+        at=int64_t, plan=int64_t, record=int64_t, row=int64_t, place=int64_t,
+    )
+    cdef void note_records(self) noexcept
     cdef inline int64_t key_at(self, Py_ssize_t place, Py_ssize_t size) noexcept
     @cython.locals(first=int64_t, second=int64_t)
     cdef inline bint before(self, Py_ssize_t a, Py_ssize_t b) noexcept
@@ -66,13 +70,15 @@ cdef class Merge:
     cdef inline void sift(self, Py_ssize_t at, Py_ssize_t size) noexcept
 
     @cython.locals(
-        data=Bytes, big=bint, lanes=Numbers, lane=Py_ssize_t, found=Numbers, type_at=Py_ssize_t,
-        at=int64_t, end=int64_t,
-        time=int64_t, key=int64_t, begin=int64_t, to=int64_t, last=int64_t, start=int64_t,
-        size=int64_t, behind=int64_t, head=int64_t, kind=int64_t, delta=int64_t,
+        data=Bytes, big=bint, lanes=Numbers, lane=Py_ssize_t, found=Numbers, at=int64_t, end=int64_t,
+        time=int64_t, key=int64_t, begin=int64_t, to=int64_t, last=int64_t, size=int64_t, behind=int64_t, head=int64_t, kind=int64_t, delta=int64_t,
         following=int64_t, moved=int64_t,
     )
     cdef void fill(self, Py_ssize_t i) noexcept
+    @cython.locals(kind=int64_t, plan=int64_t)
+    cdef inline void put(
+        self, int64_t to, int64_t key, int64_t time, int64_t start, int64_t size
+    ) noexcept
     @cython.locals(page=int64_t)
     cdef bint missed(self, Py_ssize_t lane) noexcept
     @cython.locals(

@@ -35,8 +35,8 @@ MAX_TIME, MAX_KEY = 1 << 62, (1 << 63) - 1
 #: Nobody loses more: a larger number is none.
 MAX_LOST = 1 << 40
 
-#: Half of a number.
-LOW = (1 << 32) - 1
+#: What orders the end of what was found of a lane: it comes first, so that it is seen.
+PAST = -1
 
 #: Of the commit word.
 COMMIT_MASK = (1 << 27) - 1
@@ -74,14 +74,12 @@ class Merge:
             for at in range(self.lanes[i * LANE + POS], self.lanes[i * LANE + STOP], FOUND):
                 start, size = self.found[at + START], self.found[at + WHAT] >> 32
                 kind = two(self.data, start + self.type_at, self.big)
-                self.found[at + WHAT] = self.what(kind, size)
+                self.found[at + WHAT] = pair(size, self.plan(kind, size))
 
-    def what(self, kind, size):
-        """Of a record of this type and size: its size, high, and its plan, low."""
+    def plan(self, kind, size):
+        """What is done with a record of this type and size."""
         plan = self.slots[kind]
-        if plan >= 0 and size < self.needs[plan + NEEDED]:
-            plan = TOO_SHORT
-        return size << 32 | (plan & LOW)
+        return TOO_SHORT if plan >= 0 and size < self.needs[plan + NEEDED] else plan
 
     def begin(self, plans, records, lengths, lengthy, rows, tps, times, cpus, pids):
         """Where the next events go.
@@ -168,29 +166,28 @@ class Merge:
     def run(self, low, high, bound, limit):
         """Take the first event of two lanes, and those behind it that are not beyond ``bound``.
 
-        Which lane is next nobody can guess, so no branch depends on it.
+        Which lane is next nobody can guess, so no branch depends on it; and as each choice waits for
+        the one before, what orders the events behind the next ones is read ahead.
         """
         found, queue, to = self.found, self.queue, self.noted
-        lanes, one, other, why = self.lanes, low * LANE, high * LANE, TURN
+        lanes, one, other = self.lanes, low * LANE, high * LANE
         a, b = lanes[one + POS], lanes[other + POS]
         start = latest = a + b
-        left = min(lanes[one + STOP] - a, lanes[other + STOP] - b)
-        stop = start + min(left, FOUND * (limit - self.taken))
+        stop = start + FOUND * (limit - self.taken)
         x, y = found[a + ORDER], found[b + ORDER]
+        p, q = found[a + FOUND + ORDER], found[b + FOUND + ORDER]
         while True:
             lower = x <= y
             at = choose(lower, a, b)
             plan = signed(found[at + WHAT])
-            if plan == TOO_SHORT:
-                self.lane = choose(lower, low, high)
-                why = SHORT
+            if plan <= TOO_SHORT:
                 break
             latest = queue[to] = at
             to += plan >= 0
-            step = choose(lower, FOUND, 0)
-            a += step
-            b += FOUND - step
-            x, y = found[a + ORDER], found[b + ORDER]
+            a += FOUND * lower
+            b += FOUND * (1 - lower)
+            x, y = choose(lower, p, x), choose(lower, y, q)
+            p, q = found[a + FOUND + ORDER], found[b + FOUND + ORDER]
             if a + b >= stop or (x > bound and y > bound):
                 break
         if a + b > start:
@@ -199,37 +196,45 @@ class Merge:
         self.noted = to
         lanes[one + POS], lanes[one + KEY] = a, x
         lanes[other + POS], lanes[other + KEY] = b, y
-        if a == lanes[one + STOP] or b == lanes[other + STOP]:
-            i = low if a == lanes[one + STOP] else high
+        if plan == TOO_SHORT:
+            self.lane = choose(lower, low, high)
+            return SHORT
+        i = low if a == lanes[one + STOP] else high
+        if lanes[i * LANE + POS] == lanes[i * LANE + STOP]:
             self.note()
             self.fill(i)
-            if lanes[i * LANE + POS] == lanes[i * LANE + STOP]:
-                why = HUNGRY
-        return why
+        return HUNGRY if lanes[i * LANE + POS] == lanes[i * LANE + STOP] else TURN
 
     def note(self):
-        """The heads of the events in their order, and where their records are."""
-        data, big, plans, found, queue = self.data, self.big, self.plans, self.found, self.queue
-        records, rows, lengths, lengthy = self.records, self.rows, self.lengths, self.lengthy
-        tps, times, cpus, pids, lanes = self.tps, self.times, self.cpus, self.pids, self.lanes
+        """The heads of the events that come next, in their order."""
+        found, queue, plans, lanes = self.found, self.queue, self.plans, self.lanes
+        tps, times, cpus = self.tps, self.times, self.cpus
         count = self.count
         for n in range(self.noted):
             at = queue[n]
-            what, record = found[at + WHAT], found[at + START]
-            plan = signed(what)
-            row = plans[plan + CURSOR]
-            plans[plan + CURSOR] = row + 1
-            records[row] = record
-            if lengthy:
-                lengths[plan // PLAN * CHUNK + (row & (CHUNK - 1))] = what >> 32
-            rows[row] = count
-            tps[count] = plans[plan + NUMBER]
+            tps[count] = plans[signed(found[at + WHAT]) + NUMBER]
             times[count] = found[at + WHEN]
             cpus[count] = lanes[at // WINDOW * LANE + CPU]
-            place = plans[plan + PID_AT]
+            count += 1
+        self.note_records()
+        self.count, self.noted = count, 0
+
+    def note_records(self):
+        """Where the records are of the events that are noted, and who was running."""
+        data, big, plans, found, queue = self.data, self.big, self.plans, self.found, self.queue
+        records, rows, pids, count = self.records, self.rows, self.pids, self.count
+        lengths, lengthy = self.lengths, self.lengthy
+        for n in range(self.noted):
+            at = queue[n]
+            plan, record = signed(found[at + WHAT]), found[at + START]
+            row, place = plans[plan + CURSOR], plans[plan + PID_AT]
+            plans[plan + CURSOR] = row + 1
+            records[row] = record
+            rows[row] = count
+            if lengthy:
+                lengths[plan // PLAN * CHUNK + (row & (CHUNK - 1))] = found[at + WHAT] >> 32
             pids[count] = signed(four(data, record + place, big)) if place >= 0 else 0
             count += 1
-        self.count, self.noted = count, 0
 
     def key_at(self, place, size):
         """What orders the lane at this place of the heap."""
@@ -274,13 +279,29 @@ class Merge:
         The first one only may have lost events before it.
         """
         data, big, lanes, lane, found = self.data, self.big, self.lanes, i * LANE, self.found
-        type_at = self.type_at
         at, end, time, key = (
             lanes[lane + AT], lanes[lane + END], lanes[lane + TIME], lanes[lane + LAST],
         )  # fmt: skip
         begin = to = i * WINDOW
-        last = begin + WINDOW - FOUND if lanes[lane + FAULT] == FINE else begin
+        last = begin + WINDOW - 2 * FOUND if lanes[lane + FAULT] == FINE else begin
         while to < last:
+            while to < last and at < end:  # the ordinary ones
+                prefetch(data, at + AHEAD)
+                head = four(data, at, big)
+                if big:
+                    kind, delta = head >> 27, head & 0x7FFFFFF
+                else:
+                    kind, delta = head & 31, head >> 5
+                size = 4 * kind
+                if kind == 0 or kind >= PADDING or at + 4 + size > end:
+                    break
+                time += delta
+                key = max(key, time)
+                self.put(to, key, time, at + 4, size)
+                at += 4 + size
+                to += FOUND
+            if to >= last:
+                break
             if at >= end:
                 if lanes[lane + NEXT] >= lanes[lane + FILLED]:
                     break
@@ -288,56 +309,51 @@ class Merge:
                     break
                 at, end, time = lanes[lane + AT], lanes[lane + END], lanes[lane + TIME]
                 continue
-            start, size = at + 4, 0
-            prefetch(data, at + AHEAD)
-            head = four(data, at, big)
-            if big:
-                kind, delta = head >> 27, head & 0x7FFFFFF
-            else:
-                kind, delta = head & 31, head >> 5
             if 0 < kind < PADDING:
-                size = 4 * kind
-                behind = start + size
-            elif kind == PADDING and delta == 0:
+                self.fail(lane, LONG_EVENT, at, 0)
+                break
+            if kind == PADDING and delta == 0:
                 at = end
                 continue
-            else:
-                if end - at < 8:
-                    self.fail(lane, CUT_EVENT, at, 0)
-                    break
-                following = four(data, at + 4, big)
-                behind = at + 8
-                if kind == 0:
-                    if following < 8:
-                        self.fail(lane, BAD_LENGTH, at, following)
-                        break
-                    start, size = at + 8, following - 4
-                    behind = at + 4 + (following + 3) // 4 * 4
-                elif kind == PADDING:
-                    behind = at + 4 + max((following + 3) // 4 * 4, 4)
+            if end - at < 8:
+                self.fail(lane, CUT_EVENT, at, 0)
+                break
+            following = four(data, at + 4, big)
+            behind = at + 8
+            if kind == 0 and following < 8:
+                self.fail(lane, BAD_LENGTH, at, following)
+                break
+            if kind == 0 or kind == PADDING:
+                behind = at + 4 + max((following + 3) // 4 * 4, 4)
             if behind > end:
                 self.fail(lane, LONG_EVENT, at, 0)
                 break
-            at = behind
             if kind <= PADDING:
                 time += delta
             else:
                 moved = (following << 27) + delta
                 time = time + moved if kind == TIME_EXTEND else (time & ~STAMP_MASK) | moved
                 if time > MAX_TIME:
-                    self.fail(lane, BAD_TIME, at - 8, time)
+                    self.fail(lane, BAD_TIME, at, time)
                     break
-            if kind < PADDING:
+            if kind == 0:
                 key = max(key, time)
-                kind = two(data, start + type_at, big)
-                found[to + ORDER], found[to + WHEN] = key, time
-                found[to + START], found[to + WHAT] = start, self.what(kind, size)
+                self.put(to, key, time, at + 8, following - 4)
                 to += FOUND
-                if self.slots[kind] == UNKNOWN:
-                    self.unknown[kind] += 1
+            at = behind
+        found[to + ORDER], found[to + WHAT] = PAST, ENDED
         lanes[lane + AT], lanes[lane + END] = at, end
         lanes[lane + TIME], lanes[lane + LAST] = time, key
         lanes[lane + POS], lanes[lane + STOP], lanes[lane + KEY] = begin, to, found[begin + ORDER]
+
+    def put(self, to, key, time, start, size):
+        """Note what was found of an event."""
+        kind = two(self.data, start + self.type_at, self.big)
+        plan = self.plan(kind, size)
+        if plan == UNKNOWN:
+            self.unknown[kind] += 1
+        self.found[to + ORDER], self.found[to + WHEN] = key, time
+        self.found[to + START], self.found[to + WHAT] = start, pair(size, plan)
 
     def missed(self, lane):
         """Whether events were lost before the lane's next page."""

@@ -27,6 +27,8 @@ APPETITE = 8 << 20
 #: A batch has at most so many events, and so many words of fields.
 MAX_EVENTS, MAX_WORDS = 1 << 16, 16 << 20
 LAST = (1 << 63) - 1
+#: Entries between two columns: nine lines of the cache, lest all of them compete for the same ones.
+APART = 72
 
 Words = npt.NDArray[np.uint64]
 
@@ -57,13 +59,14 @@ class _Room:
     def __init__(self, capacity: int, plans: Ints, wishes: Sequence[_Wish]) -> None:
         self.capacity, self._count = capacity, len(plans)
         self._first_plans = plans.copy()
-        self._first_plans[:, pages.CURSOR] = np.arange(len(plans)) * capacity
+        self._stride = capacity + APART
+        self._first_plans[:, pages.CURSOR] = np.arange(len(plans)) * self._stride
         self._plans = self._first_plans.copy()
-        words = np.array([0, *(wish.words for wish in wishes)]).cumsum() * capacity
+        words = np.array([0, *(wish.words for wish in wishes)]).cumsum() * self._stride
         self._words, self.starts = int(words[-1]), words[:-1].tolist()
         columns = [
             (wish.slot * pages.PLAN, wish.field.offset, wish.field.size, wish.kind,
-             wish.slot * capacity, start)
+             wish.slot * self._stride, start)
             for wish, start in zip(wishes, self.starts, strict=True) if wish.kind is not None
         ]  # fmt: skip
         self._first_columns = np.array(columns, dtype=np.int64).reshape(-1)
@@ -73,7 +76,7 @@ class _Room:
 
     def begin(self, lanes: Lanes) -> None:
         """The memory of a new batch: ``heads``, and the words of its fields (``out``)."""
-        memory = np.empty((4 + 2 * self._count, self.capacity), dtype=np.int64)
+        memory = np.empty((4 + 2 * self._count, self._stride), dtype=np.int64)
         self.heads = memory[:4]
         self._rows, self._records = memory[4:].reshape(2, -1)
         self.out = np.empty(self._words, dtype=np.uint64)
@@ -84,7 +87,7 @@ class _Room:
 
     def of(self, slot: int) -> tuple[Ints, Ints]:
         """The places of a tracepoint's events in the batch, and of their records in the file."""
-        mine = slice(slot * self.capacity, int(self._plans[slot, pages.CURSOR]))
+        mine = slice(slot * self._stride, int(self._plans[slot, pages.CURSOR]))
         return self._rows[mine], self._records[mine]
 
 

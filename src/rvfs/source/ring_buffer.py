@@ -94,7 +94,7 @@ class Lanes:
         nobody[pages.POS], nobody[pages.STOP] = count * pages.WINDOW, NEVER
         nobody[pages.KEY] = NEVER
         self._found = np.zeros((count + 1) * pages.WINDOW, dtype=np.int64)
-        self._found[nobody[pages.POS] + pages.ORDER] = NEVER
+        self._found[nobody[pages.POS] + pages.ORDER :: pages.FOUND] = NEVER
         starts = np.array([span.offset for span in self._spans], dtype=np.int64)
         self._state[:, pages.CPU] = [span.cpu for span in self._spans]
         self._state[:, pages.NEXT] = self._state[:, pages.FILLED] = starts
@@ -158,7 +158,8 @@ class Lanes:
             state[pages.END] = state[pages.AT]
         found = self._found[state[pages.POS] : state[pages.STOP]].reshape(-1, pages.FOUND)
         there = found[:, pages.START] + (found[:, pages.WHAT] >> 32) <= left
-        state[pages.STOP] = state[pages.POS] + pages.FOUND * np.count_nonzero(there)
+        stop = state[pages.STOP] = state[pages.POS] + pages.FOUND * np.count_nonzero(there)
+        self._found[stop + pages.ORDER], self._found[stop + pages.WHAT] = pages.PAST, pages.ENDED
 
     # -- texts ---------------------------------------------------------------------------------
 
