@@ -57,6 +57,13 @@ def best(run: Callable[[], object], repeat: int = 3) -> float:
     return min(times)
 
 
+def in_turns(*runs: Callable[[], object], repeat: int = 5) -> list[float]:
+    """Seconds of the fastest run of each, which take turns: what else the machine does meanwhile
+    is the same for all."""
+    times = [[best(run, 1) for run in runs] for _ in range(repeat)]
+    return [min(each) for each in zip(*times, strict=True)]
+
+
 def show(title: str, rows: Iterable[Row]) -> None:
     """A section of the table, on stdout."""
     print(f"\n{title}")

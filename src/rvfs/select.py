@@ -86,9 +86,9 @@ class Place(NamedTuple):
 class Selection:
     """Questions and places, as :class:`rvfs._stepper.Selector` takes them.
 
-    ``columns`` are (tracepoint, origin), made from fields that are ``needed``; ``loads[letter]`` the columns whose values
-    a letter takes along. An event of one of the ``tracepoints`` has ``widest`` places at most,
-    a letter takes ``heaviest`` values along at most.
+    ``columns`` are (tracepoint, origin), made from fields that are ``needed``; ``loads[letter]``
+    the columns whose values a letter takes along. An event of one of the ``tracepoints`` has
+    ``widest`` places at most, a letter takes ``heaviest`` values along at most.
     """
 
     columns: list[tuple[int, Origin]] = field(default_factory=list)

@@ -2,19 +2,22 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rvfs import _stepper
 from rvfs.engine import Engine
-from rvfs.event import Verdict
+from rvfs.event import Batch, Verdict
 from rvfs.model.automaton import automaton
+from rvfs.model.filter import parse_filter
 from rvfs.model.ltl import parse_ltl
 from rvfs.model.terms import parse_sum
 from rvfs.model.timing import Condition, Constraint, Timing, Value
 from rvfs.monitor import Action, Binding, Entry, Monitor, Scope
+from rvfs.program import MAX_PID
 
-from .drawn import EXIT, RESCHED, VOCABULARY, WAKEUP
+from .drawn import EXIT, IRQ, RESCHED, SWITCH, VOCABULARY, WAKEUP
 from .naive import Event
 from .verbs import run, run_naive, to_batch
 
@@ -83,6 +86,7 @@ def stream(seed: int, count: int, pids: int, pause: int) -> Iterator[Event]:
         yield name, time, cpu, pid, {"comm": b"t", "pid": pid, **own}
 
 
+PROCESSOR = Path("/proc/cpuinfo").read_text().split()
 MONITORS = {
     "timed tasks": timed(Scope.TASK), "timed CPUs": timed(Scope.CPU),
     "timed objects": timed(Scope.OBJECT), "objects": plain(), "ruled objects": rule(),
@@ -135,3 +139,53 @@ def test_an_object_keeps_its_state_while_others_come() -> None:
     assert engine.step(to_batch(once)) == []
     assert len(list(engine.inside("m").instances())) == 30_000
     assert [verdict.key for verdict in engine.step(to_batch(once))] == list(range(30_000))
+
+
+def switches(scope: Scope) -> Monitor:
+    """Of tasks and CPUs, some as the event has them and some that are its own, idle ones too."""
+    off, task = parse_filter("prev_state & 1 && prev_prio < 90"), scope is Scope.TASK
+    return Monitor("m", "any", scope, PLAIN, (
+        Binding(SWITCH, "off", task="prev_pid" if task else None, when=off),
+        Binding(SWITCH, "on", Entry.START_RUN, task="next_pid" if task else None),
+        Binding(WAKEUP, "off", task=None, cpu=None if task else "target_cpu"),
+        Binding(EXIT, entry=Entry.RESET, task="pid" if task else None),
+    ))  # fmt: skip
+
+
+def switching(seed: int, count: int) -> Batch:
+    """A stream of that, in which now and then a pid or a CPU is none."""
+    draw, found = random.Random(seed), []
+    pids, wrong = [*range(12)], [-1, MAX_PID + 1, 1 << 40]
+
+    def pid() -> int:
+        return draw.choice(wrong if not draw.randrange(400) else pids)
+
+    for time in range(count):
+        cpu = draw.randint(0, 3)
+        name, own = draw.choice([
+            (SWITCH, {"prev_pid": pid(), "next_pid": pid(), "prev_state": draw.randint(0, 3),
+                      "prev_prio": draw.choice([80, 120]), "next_prio": 1, "next_comm": b"n",
+                      "prev_comm": b"p"}),
+            (WAKEUP, {"pid": pid(), "prio": 1, "target_cpu": cpu if draw.randrange(99) else -1,
+                      "comm": b"w"}),
+            (EXIT, {"pid": pid(), "prio": 1, "comm": b"e"}), (IRQ, {"irq": 1, "name": b"i"}),
+        ])  # fmt: skip
+        found.append((name, time, cpu, abs(pid()), own))
+    return to_batch(found)
+
+
+@pytest.mark.skipif(not _stepper.chosen.wide, reason="RVFS_PURE or RVFS_PORTABLE is set")
+@pytest.mark.skipif("avx512dq" not in PROCESSOR, reason="this processor has no AVX-512")
+@pytest.mark.parametrize("scope", [Scope.TASK, Scope.CPU, Scope.GLOBAL])
+def test_what_only_some_machines_have_judges_as_the_portable_code_does(scope: Scope) -> None:
+    told = []
+    for twin in (_stepper.chosen, _stepper.load(compiled=True, wide=False)):
+        engine = Engine(VOCABULARY, twin)
+        engine.add(switches(scope))
+        verdicts = [
+            verdict for seed in range(4) for batch in [switching(seed, 6_000)]
+            for part in (batch[:5_003], batch[5_003:]) for verdict in engine.step(part)
+        ]  # fmt: skip
+        told.append((verdicts, engine.dropped, list(engine.inside("m").instances())))
+    assert told[0] == told[1]
+    assert len(told[0][0]) > 100

@@ -49,8 +49,8 @@ class Merge:
     ``data`` is the file, ``fields`` takes fields out of it. ``big``: the recorded machine had the
     lowest byte last. ``lanes`` has ``LANE`` numbers per CPU, ascending, and as many for a lane that
     never has an event; ``found`` has ``WINDOW`` numbers for each of them, ``queue`` more than
-    ``CHUNK``, ``heap`` room for the lanes. ``slots`` and ``unknown`` (a count) go by ``common_type``, which lies at ``type_at`` of a
-    record. dtypes: data uint8, slots int32, everything else int64.
+    ``CHUNK``, ``heap`` room for the lanes. ``slots`` and ``unknown`` (a count) go by
+    ``common_type``, which lies at ``type_at`` of a record. dtypes: data uint8, slots int32, everything else int64.
     """
 
     def __init__(
@@ -166,8 +166,8 @@ class Merge:
     def run(self, low, high, bound, limit):
         """Take the first event of two lanes, and those behind it that are not beyond ``bound``.
 
-        Which lane is next nobody can guess, so no branch depends on it; and as each choice waits for
-        the one before, what orders the events behind the next ones is read ahead.
+        Which lane is next nobody can guess, so no branch depends on it; and as each choice waits
+        for the one before, what orders the events behind the next ones is read ahead.
         """
         found, queue, to = self.found, self.queue, self.noted
         lanes, one, other = self.lanes, low * LANE, high * LANE

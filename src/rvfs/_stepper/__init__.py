@@ -29,6 +29,8 @@ _64_BITS = (1 << 64) - 1
 #: What ``_memory.pxd`` has for the compiled twin.
 _MEMORY: Mapping[str, Callable[..., Any] | None] = {
     "address": lambda column: column,
+    "address_of": lambda words: words,
+    "half": lambda words, i, high: words[i] >> 32 if high else words[i] & 0xFFFFFFFF,
     "read": lambda column, row: column[row],
     "spread": lambda key: (key * 0x9E3779B97F4A7C15 & _64_BITS) >> 20,
     "within": lambda value, lowest, span: (value - lowest) & _64_BITS <= span & _64_BITS,

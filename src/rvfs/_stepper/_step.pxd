@@ -1,6 +1,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from rvfs._stepper._memory cimport address_of, half
 from rvfs._stepper._select cimport Selector
 
 cdef int64_t UNKNOWN, BASE
@@ -14,7 +15,7 @@ cdef class Stepper:
     cdef int64_t[::1] violations
 
     @cython.locals(
-        words="const uint64_t[::1]", violations=int64_t[::1], cells=int32_t[::1],
+        words=int64_t, violations=int64_t[::1], cells=int32_t[::1],
         states=int32_t[::1], table="const int32_t[::1]", unknown=int32_t, mask=int32_t,
         found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, cell=Py_ssize_t, base=int32_t,
     )

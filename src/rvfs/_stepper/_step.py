@@ -1,10 +1,12 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
+# ruff: noqa: F821
 # mypy: ignore-errors
 """Step instances through the product of automata.
 
 This file is plain Python and its own twin: ``_step.pxd`` gives the types with which Cython
-compiles it. Keep it to what both can do. Nothing checks an index here: there is room for
-every instance before it is stepped.
+compiles it. Keep it to what both can do. ``half`` and ``address_of`` are C's; the interpreted
+twin is given its own. Nothing checks an index here: there is room for every instance before it is
+stepped.
 
 A *row* of the product says in which state each of the automata is; a row's *base* is the index
 of its first cell in the table, and what is kept of an instance is the base of its row. Cells are
@@ -60,13 +62,13 @@ class Stepper:
         It ends early, with ``next`` short of ``last``, before a word that comes to a cell that
         is not known.
         """
-        words, violations, cells = self.words, self.violations, self.cells
+        words, violations, cells = address_of(self.words), self.violations, self.cells
         states, table, unknown, mask = self.states, self.table, UNKNOWN, BASE
         found = 0
         i = first
         while i < last:
-            instance = words[i] >> 32
-            cell = states[instance] + (words[i] & 0xFFFF)
+            instance = half(words, i, True)
+            cell = states[instance] + (half(words, i, False) & 0xFFFF)
             base = table[cell]
             if inside:
                 cells[i] = cell

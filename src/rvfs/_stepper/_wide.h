@@ -25,7 +25,14 @@ struct rvfs_wide {
 #include <immintrin.h>
 
 #define RVFS_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,bmi,bmi2,popcnt")))
-enum { RVFS_PLACE = 7, RVFS_QUESTION = 4, RVFS_MOST_TRACKS = 16, RVFS_TABLE = 3 };
+#define RVFS_INLINE RVFS_TARGET static inline __attribute__((always_inline))
+
+enum {
+    RVFS_PLACE = 7, RVFS_QUESTION = 4, RVFS_MOST_TRACKS = 16, RVFS_TABLE = 3,
+    RVFS_ROWS = 128, /* of a tracepoint, whose words are made at once */
+};
+/* Of a word that is not done: it comes to an idle task, whose CPU only the event knows. */
+#define RVFS_IDLE (1ULL << 63)
 
 static int rvfs_has_wide(void)
 {
@@ -35,7 +42,7 @@ static int rvfs_has_wide(void)
 }
 
 struct rvfs_question {
-    __m512i mask, lowest, span;
+    int64_t mask, lowest, span;
     const int64_t *column;
 };
 
@@ -47,26 +54,44 @@ struct rvfs_place {
 };
 
 struct rvfs_track {
-    __m512i number;
-    int64_t row, length, places;
+    int64_t id, number, row, length, places;
+    int64_t made, used; /* rows whose words are there, and those of them that were used */
+    __mmask8 own[2]; /* all, where the event's own task or CPU is meant */
     struct rvfs_place place[2];
+    uint64_t words[2][RVFS_ROWS + 8]; /* eight at a time are read */
 };
 
-RVFS_TARGET static inline const int64_t *rvfs_column(const struct rvfs_wide *w, int64_t column)
+/* The largest key of a column, and of an idle task's CPUs. */
+struct rvfs_range {
+    __m512i shift, key, cpu;
+};
+
+RVFS_INLINE __mmask8 rvfs_first(int64_t count)
+{
+    return count < 8 ? (1 << count) - 1 : 0xFF;
+}
+
+static inline const int64_t *rvfs_column(const struct rvfs_wide *w, int64_t column)
 {
     return column < 0 ? NULL : (const int64_t *)(intptr_t)w->data[column];
 }
 
-/* What is the same for all events, with everything in the registers' own form. */
-RVFS_TARGET static void rvfs_prepare(const struct rvfs_wide *w, struct rvfs_track *tracks)
+/* What is the same for all events. Those tracepoints come first of which there are values. */
+RVFS_TARGET static struct rvfs_track *rvfs_prepare(
+    const struct rvfs_wide *w, struct rvfs_track *tracks)
 {
+    struct rvfs_track *live = tracks, *rest = tracks + w->tracks, *at[RVFS_MOST_TRACKS];
+
     for (int64_t t = 0; t < w->tracks; t++) {
-        tracks[t].number = _mm512_set1_epi64(w->numbers[t]);
-        tracks[t].row = w->cursors[t], tracks[t].length = w->lengths[t], tracks[t].places = 0;
+        struct rvfs_track *track = at[t] = w->cursors[t] < w->lengths[t] ? live++ : --rest;
+
+        track->id = t, track->number = w->numbers[t];
+        track->row = w->cursors[t], track->length = w->lengths[t];
+        track->places = track->made = track->used = 0;
     }
     for (int64_t i = 0; i < w->number_of_places; i++) {
         const int64_t *from = w->places + RVFS_PLACE * i;
-        struct rvfs_track *track = tracks + from[0];
+        struct rvfs_track *track = at[from[0]];
         struct rvfs_place *place = track->place + from[1];
         int64_t letters[8] = {0};
         for (int j = 0; j < 1 << from[5]; j++)
@@ -75,128 +100,185 @@ RVFS_TARGET static void rvfs_prepare(const struct rvfs_wide *w, struct rvfs_trac
         place->letters = _mm512_loadu_si512(letters);
         place->keys = rvfs_column(w, from[w->scope == 1 ? 3 : 2]);
         place->questions = from[5];
+        track->own[from[1]] = place->keys || !w->scope ? 0 : 0xFF;
         for (int64_t q = 0; q < from[5]; q++) {
             const int64_t *asked = w->questions + RVFS_QUESTION * (from[4] + q);
             place->question[q] = (struct rvfs_question){
-                _mm512_set1_epi64(asked[1]), _mm512_set1_epi64(asked[2]),
-                _mm512_set1_epi64(asked[3]), rvfs_column(w, asked[0]),
+                asked[1], asked[2], asked[3], rvfs_column(w, asked[0]),
             };
         }
     }
+    return live;
 }
 
-/* The letters of a place, for the rows of its tracepoint from `row` on that `some` has bits for. */
-RVFS_TARGET static inline __m512i rvfs_letters(
-    const struct rvfs_place *place, __mmask8 some, int64_t row)
+/* The words of a place, but for their position and what only the event knows: those of the next
+ * `count` rows of its tracepoint. */
+RVFS_INLINE void rvfs_rows(
+    const struct rvfs_wide *w, const struct rvfs_place *place, int64_t questions, int64_t row,
+    int64_t count, uint64_t *words, struct rvfs_range *range)
 {
-    __m512i answers = _mm512_setzero_si512();
-    for (int64_t q = 0; q < place->questions; q++) {
-        const struct rvfs_question *question = place->question + q;
-        __m512i value = _mm512_maskz_loadu_epi64(some, question->column + row);
-        value = _mm512_sub_epi64(_mm512_and_si512(value, question->mask), question->lowest);
-        __mmask8 yes = _mm512_cmple_epu64_mask(value, question->span);
-        answers = _mm512_mask_or_epi64(answers, yes, answers, _mm512_set1_epi64(1LL << q));
+    const __m512i shift = range->shift, letters = place->letters;
+    const __mmask8 task = w->scope == 2 ? 0xFF : 0;
+    const int64_t *keys = place->keys;
+    __m512i most = range->key, mask[RVFS_TABLE], lowest[RVFS_TABLE], span[RVFS_TABLE];
+
+    for (int64_t q = 0; q < questions; q++) {
+        mask[q] = _mm512_set1_epi64(place->question[q].mask);
+        lowest[q] = _mm512_set1_epi64(place->question[q].lowest);
+        span[q] = _mm512_set1_epi64(place->question[q].span);
     }
-    return _mm512_permutexvar_epi64(answers, place->letters);
+    for (int64_t r = 0; r < count; r += 8) {
+        __mmask8 some = rvfs_first(count - r), idle = 0;
+        __m512i who = _mm512_setzero_si512(), answers = _mm512_setzero_si512();
+        if (keys) {
+            who = _mm512_maskz_loadu_epi64(some, keys + row + r);
+            _mm_prefetch(keys + row + r + RVFS_ROWS, _MM_HINT_T0);
+            most = _mm512_max_epu64(most, who);
+            idle = _mm512_testn_epi64_mask(who, who) & task;
+            who = _mm512_add_epi64(who, shift);
+        }
+        for (int64_t q = 0; q < questions; q++) {
+            const int64_t *column = place->question[q].column + row + r;
+            __m512i value = _mm512_maskz_loadu_epi64(some, column);
+            _mm_prefetch(column + RVFS_ROWS, _MM_HINT_T0);
+            value = _mm512_sub_epi64(_mm512_and_si512(value, mask[q]), lowest[q]);
+            __mmask8 yes = _mm512_cmple_epu64_mask(value, span[q]);
+            answers = _mm512_mask_or_epi64(answers, yes, answers, _mm512_set1_epi64(1LL << q));
+        }
+        who = _mm512_or_si512(
+            _mm512_slli_epi64(who, 32), _mm512_permutexvar_epi64(answers, letters));
+        who = _mm512_mask_or_epi64(who, idle, who, _mm512_set1_epi64(RVFS_IDLE));
+        _mm512_storeu_si512(words + r, who);
+    }
+    range->key = most;
 }
 
-#define RVFS_INLINE RVFS_TARGET static inline __attribute__((always_inline))
-
-struct rvfs_range {
-    __m512i shift, last_key, last_cpu, top;
-    __mmask8 wrong;
-};
-
-/* Words of one place, as far as they are known without the event: key and letter. */
-RVFS_INLINE __m512i rvfs_raw(
-    const struct rvfs_wide *w, const struct rvfs_place *place, int64_t row, __mmask8 here,
-    __mmask8 mine, __mmask8 some, int64_t i, struct rvfs_range *range)
+RVFS_TARGET static void rvfs_place_rows(
+    const struct rvfs_wide *w, const struct rvfs_place *place, int64_t row, int64_t count,
+    uint64_t *words, struct rvfs_range *range)
 {
-    __m512i keys = _mm512_setzero_si512();
-    if (place->keys)
-        keys = _mm512_maskz_loadu_epi64(some, place->keys + row);
-    else if (w->scope)
-        keys = _mm512_maskz_compress_epi64(
-            mine, _mm512_maskz_loadu_epi64(here, (w->scope == 1 ? w->cpus : w->pids) + i));
-    range->wrong |= _mm512_mask_cmpgt_epu64_mask(some, keys, range->last_key);
-    return _mm512_or_si512(_mm512_slli_epi64(keys, 32), rvfs_letters(place, some, row));
+    switch (place->questions) { /* each with all that it needs in registers */
+    case 0:
+        return rvfs_rows(w, place, 0, row, count, words, range);
+    case 1:
+        return rvfs_rows(w, place, 1, row, count, words, range);
+    case 2:
+        return rvfs_rows(w, place, 2, row, count, words, range);
+    default:
+        return rvfs_rows(w, place, 3, row, count, words, range);
+    }
 }
 
-RVFS_INLINE __m512i rvfs_words(
-    const struct rvfs_wide *w, __m512i raw, __m512i at, __mmask8 here, __mmask8 present, int64_t i,
+/* Have the words of the next rows, from the first that was not used on; false if they are not as
+ * many as are needed. */
+RVFS_TARGET __attribute__((noinline)) static int rvfs_more(
+    const struct rvfs_wide *w, struct rvfs_track *track, int64_t needed, struct rvfs_range *range)
+{
+    track->row += track->used;
+    track->used = 0;
+    track->made = track->length - track->row < RVFS_ROWS ? track->length - track->row : RVFS_ROWS;
+    for (int64_t p = 0; p < track->places; p++)
+        rvfs_place_rows(w, track->place + p, track->row, track->made, track->words[p], range);
+    return track->made >= needed;
+}
+
+/* Put in whom the event alone tells: its own task or CPU (`own`), the CPU of an idle task. */
+RVFS_INLINE __m512i rvfs_complete(
+    const struct rvfs_wide *w, __m512i word, __mmask8 own, int64_t i,
     struct rvfs_range *range)
 {
-    __m512i who = _mm512_add_epi64(_mm512_srli_epi64(raw, 32), range->shift);
-    __mmask8 idle = w->scope == 2 ? _mm512_mask_cmpeq_epi64_mask(present, who, range->shift) : 0;
-    if (idle) {
-        __m512i cpus = _mm512_maskz_loadu_epi64(here, w->cpus + i);
-        range->wrong |= _mm512_mask_cmpgt_epu64_mask(idle, cpus, range->last_cpu);
-        who = _mm512_mask_mov_epi64(who, idle, cpus);
+    if (own) {
+        __m512i who = _mm512_maskz_loadu_epi64(own, (w->scope == 1 ? w->cpus : w->pids) + i);
+        range->key = _mm512_max_epu64(range->key, who);
+        __mmask8 idle = w->scope == 2 ? _mm512_mask_testn_epi64_mask(own, who, who) : 0;
+        who = _mm512_slli_epi64(_mm512_add_epi64(who, range->shift), 32);
+        word = _mm512_mask_or_epi64(word, own, word, who);
+        word = _mm512_mask_or_epi64(word, idle, word, _mm512_set1_epi64(RVFS_IDLE));
     }
-    range->top = _mm512_mask_max_epu64(range->top, present, range->top, who);
-    raw = _mm512_and_si512(raw, _mm512_set1_epi64(0xFFFF));
-    return _mm512_ternarylogic_epi64(_mm512_slli_epi64(who, 32), at, raw, 0xFE);
+    __mmask8 idle = _mm512_movepi64_mask(word);
+    if (idle) {
+        __m512i cpus = _mm512_maskz_loadu_epi64(idle, w->cpus + i);
+        range->cpu = _mm512_max_epu64(range->cpu, cpus);
+        __m512i letter = _mm512_and_si512(word, _mm512_set1_epi64(0xFFFF));
+        word = _mm512_mask_or_epi64(word, idle, letter, _mm512_slli_epi64(cpus, 32));
+    }
+    return word;
+}
+
+/* Whether there is an event of a tracepoint of which there are no values. */
+RVFS_TARGET static int rvfs_is_missing(
+    const struct rvfs_track *track, const struct rvfs_track *behind, __mmask8 here, __m512i tps)
+{
+    for (; track < behind; track++)
+        if (_mm512_mask_cmpeq_epi64_mask(here, tps, _mm512_set1_epi64(track->number)))
+            return 1;
+    return 0;
 }
 
 RVFS_TARGET static int64_t rvfs_wide_fill(
-    struct rvfs_wide *wide, int64_t begin, int64_t end, int64_t first)
+    struct rvfs_wide *wide, int64_t begin, int64_t end, int64_t first_word)
 {
     const struct rvfs_wide w = *wide;
-    const __m512i zero = _mm512_setzero_si512(), each = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m512i nothing = _mm512_set1_epi64(-1); /* a tracepoint that there is not */
+    const __m512i each = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
     const __m512i high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
     struct rvfs_range range = {
-        _mm512_set1_epi64(w.scope == 2 ? w.cpus_limit : 0),
-        _mm512_set1_epi64(w.scope == 2 ? w.pids_limit : w.cpus_limit - 1),
-        _mm512_set1_epi64(w.cpus_limit - 1), zero, 0,
+        _mm512_set1_epi64(w.scope == 2 ? w.cpus_limit : 0), _mm512_setzero_si512(),
+        _mm512_setzero_si512(),
     };
-    struct rvfs_track tracks[RVFS_MOST_TRACKS], *const behind = tracks + w.tracks;
-    uint64_t *out = w.words + first;
+    struct rvfs_track tracks[RVFS_MOST_TRACKS], *const live = rvfs_prepare(&w, tracks);
+    uint64_t *out = w.words + first_word;
 
-    rvfs_prepare(wide, tracks);
     for (int64_t i = begin; i < end; i += 8) {
-        __mmask8 here = end - i < 8 ? (1 << (end - i)) - 1 : 0xFF;
-        uint32_t one = 0, two = 0;
-        __m512i tps = _mm512_maskz_loadu_epi64(here, w.tps + i), first_word = zero, second = zero;
-        for (struct rvfs_track *track = tracks; track < behind; track++) {
-            __mmask8 mine = _mm512_mask_cmpeq_epi64_mask(here, tps, track->number);
+        __mmask8 here = rvfs_first(end - i), one = 0, two = 0, own_one = 0, own_two = 0;
+        __m512i tps = _mm512_mask_loadu_epi64(nothing, here, w.tps + i);
+        __m512i first = _mm512_setzero_si512(), second = _mm512_setzero_si512();
+        for (struct rvfs_track *track = tracks; track < live; track++) {
+            __mmask8 mine = _mm512_cmpeq_epi64_mask(tps, _mm512_set1_epi64(track->number));
+            int64_t used = track->used, count = __builtin_popcount(mine);
             if (!mine)
                 continue;
-            int64_t row = track->row, count = __builtin_popcount(mine);
-            __mmask8 some = (1 << count) - 1;
-            track->row = row + count;
-            if (row + count > track->length)
-                return RVFS_NOT_WIDE;
-            if (track->places > 0) {
-                __m512i raw = rvfs_raw(&w, track->place, row, here, mine, some, i, &range);
-                first_word = _mm512_mask_expand_epi64(first_word, mine, raw);
-                one |= mine;
+            if (used + count > track->made) {
+                if (!rvfs_more(&w, track, count, &range))
+                    return RVFS_NOT_WIDE;
+                used = 0;
             }
+            track->used = used + count;
+            __m512i words = _mm512_loadu_si512(track->words[0] + used);
+            __asm__("" : "+v"(words));
+            first = _mm512_mask_expand_epi64(first, mine, words);
+            one |= mine, own_one |= mine & track->own[0];
             if (track->places > 1) {
-                __m512i raw = rvfs_raw(&w, track->place + 1, row, here, mine, some, i, &range);
-                second = _mm512_mask_expand_epi64(second, mine, raw);
-                two |= mine;
+                words = _mm512_loadu_si512(track->words[1] + used);
+                __asm__("" : "+v"(words));
+                second = _mm512_mask_expand_epi64(second, mine, words);
+                two |= mine, own_two |= mine & track->own[1];
             }
         }
+        if (one != here && rvfs_is_missing(live, tracks + w.tracks, here, tps))
+            return RVFS_NOT_WIDE;
         __m512i at = _mm512_slli_epi64(_mm512_add_epi64(_mm512_set1_epi64(i - begin), each), 16);
-        first_word = rvfs_words(&w, first_word, at, here, one, i, &range);
-        second = rvfs_words(&w, second, at, here, two, i, &range);
+        first = _mm512_or_si512(rvfs_complete(&w, first, own_one, i, &range), at);
+        second = _mm512_or_si512(rvfs_complete(&w, second, own_two, i, &range), at);
         /* In the order of the events: 1st place, 2nd place. There is room for eight more. */
         uint32_t both = _pdep_u32(one, 0x5555) | _pdep_u32(two, 0xAAAA);
-        __m512i four = _mm512_permutex2var_epi64(first_word, low, second);
+        __m512i four = _mm512_permutex2var_epi64(first, low, second);
         _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(both & 0xFF, four));
         out += __builtin_popcount(both & 0xFF);
-        four = _mm512_permutex2var_epi64(first_word, high, second);
+        four = _mm512_permutex2var_epi64(first, high, second);
         _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(both >> 8, four));
         out += __builtin_popcount(both >> 8);
     }
-    __mmask8 wrong = range.wrong;
-    __m512i top = range.top;
-    if (wrong)
+    uint64_t key = _mm512_reduce_max_epu64(range.key), cpu = _mm512_reduce_max_epu64(range.cpu);
+    if (key > (uint64_t)(w.scope == 2 ? w.pids_limit : w.cpus_limit - 1)
+        || cpu >= (uint64_t)w.cpus_limit)
         return RVFS_NOT_WIDE;
     for (int64_t t = 0; t < w.tracks; t++)
-        w.counts[t + 1] = tracks[t].row - w.cursors[t];
-    wide->top = (int64_t)_mm512_reduce_max_epu64(top);
+        w.counts[t + 1] = 0;
+    for (struct rvfs_track *track = tracks; track < live; track++)
+        w.counts[track->id + 1] = track->row + track->used - w.cursors[track->id];
+    wide->top = (int64_t)(key ? key + (w.scope == 2 ? w.cpus_limit : 0) : cpu);
     return out - w.words;
 }
 
