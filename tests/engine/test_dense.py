@@ -154,7 +154,7 @@ def switches(scope: Scope) -> Monitor:
 
 def switching(seed: int, count: int) -> Batch:
     """A stream of that, in which now and then a pid or a CPU is none."""
-    draw, found = random.Random(seed), []
+    draw, found = random.Random(seed), list[Event]()
     pids, wrong = [*range(12)], [-1, MAX_PID + 1, 1 << 40]
 
     def pid() -> int:

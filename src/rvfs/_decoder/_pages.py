@@ -50,7 +50,8 @@ class Merge:
     lowest byte last. ``lanes`` has ``LANE`` numbers per CPU, ascending, and as many for a lane that
     never has an event; ``found`` has ``WINDOW`` numbers for each of them, ``queue`` more than
     ``CHUNK``, ``heap`` room for the lanes. ``slots`` and ``unknown`` (a count) go by
-    ``common_type``, which lies at ``type_at`` of a record. dtypes: data uint8, slots int32, everything else int64.
+    ``common_type``, which lies at ``type_at`` of a record. dtypes: data uint8, slots int32,
+    everything else int64.
     """
 
     def __init__(

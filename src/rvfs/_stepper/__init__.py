@@ -31,6 +31,7 @@ _MEMORY: Mapping[str, Callable[..., Any] | None] = {
     "address": lambda column: column,
     "address_of": lambda words: words,
     "half": lambda words, i, high: words[i] >> 32 if high else words[i] & 0xFFFFFFFF,
+    "expect": lambda column, row: None,
     "read": lambda column, row: column[row],
     "spread": lambda key: (key * 0x9E3779B97F4A7C15 & _64_BITS) >> 20,
     "within": lambda value, lowest, span: (value - lowest) & _64_BITS <= span & _64_BITS,

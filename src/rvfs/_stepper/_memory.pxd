@@ -10,6 +10,7 @@ cdef extern from *:
     #define RVFS_BIG 0
     #endif
     #define rvfs_read(column, row) (((const int64_t *)(intptr_t)(column))[row])
+    #define rvfs_expect(column, row) __builtin_prefetch(&rvfs_read(column, row), 1)
     #define rvfs_spread(key) (((uint64_t)(key) * 0x9E3779B97F4A7C15u) >> 20)
     #define rvfs_within(value, lowest, span) \\
         ((uint64_t)(value) - (uint64_t)(lowest) <= (uint64_t)(span))
@@ -22,6 +23,7 @@ cdef extern from *:
         ((word) & ~(0xFFFFu * (uint64_t)((uint32_t)(number) % (uint32_t)(shares) != (share))))
     """
     int64_t read "rvfs_read"(int64_t column, Py_ssize_t row) nogil
+    void expect "rvfs_expect"(int64_t column, Py_ssize_t row) nogil
     uint64_t spread "rvfs_spread"(int64_t key) nogil
     uint64_t half "rvfs_half"(int64_t words, Py_ssize_t i, bint high) nogil
     bint within "rvfs_within"(int64_t value, int64_t lowest, int64_t span) nogil

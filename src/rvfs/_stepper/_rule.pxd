@@ -1,10 +1,15 @@
 cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
+from rvfs._stepper._memory cimport address, expect
+
+cdef Py_ssize_t AHEAD
+
 cdef class Ruled:
     cdef readonly Py_ssize_t resets
     cdef Py_ssize_t width, depth
     cdef int16_t idle
+    cdef bint watched
     cdef int64_t all_known, first_known, first_values
     cdef const int16_t[::1] table, start
     cdef const int32_t[::1] diagram
@@ -24,7 +29,7 @@ cdef class Ruled:
         puts="const int64_t[::1]", holds="const int64_t[::1]",
         load_firsts="const int64_t[::1]", diagram="const int32_t[::1]", known=int64_t[::1],
         valuations=int64_t[::1], start="const int16_t[::1]", width=Py_ssize_t,
-        depth=Py_ssize_t, idle=int16_t,
+        depth=Py_ssize_t, idle=int16_t, watched=bint, atoms=int64_t, truth=int64_t,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t first, Py_ssize_t last, Py_ssize_t begin, const int64_t[::1] times,

@@ -1,10 +1,15 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
+# ruff: noqa: F821
 # mypy: ignore-errors
 """Step the instances of an LTL rule: atoms that are known, and a set of states.
 
 This file is plain Python and its own twin: ``_rule.pxd`` gives the types with which Cython
-compiles it. Keep it to what both can do. The order is that of include/rv/ltl_monitor.h.
+compiles it. Keep it to what both can do. ``address`` and ``expect`` are C's; the interpreted twin
+is given its own. The order is that of include/rv/ltl_monitor.h.
 """
+
+#: How many words ahead the memory of an instance is asked for.
+AHEAD = 8
 
 
 class Ruled:
@@ -21,12 +26,13 @@ class Ruled:
 
     ``violations`` (three numbers for each) receives: index of the word, row, valuation; there are
     two for each word at most.
-    ``resets`` are the instances that were forgotten while they were monitoring.
+    ``resets`` are the instances that were forgotten while they were monitoring. Unless it is
+    ``watched``, ``counts`` and ``since`` stay as they are.
     """
 
     def __init__(
         self, table, width, idle, start, depth, diagram, all_known, first_known, first_values,
-        kinds, puts, holds, load_firsts, words, values, counts, violations,
+        kinds, puts, holds, load_firsts, words, values, counts, violations, watched,
     ):  # fmt: skip
         self.table, self.width, self.idle, self.start = table, width, idle, start
         self.depth, self.diagram = depth, diagram
@@ -34,7 +40,7 @@ class Ruled:
         self.kinds, self.puts, self.holds, self.load_firsts = kinds, puts, holds, load_firsts
         self.words, self.values = words, values
         self.counts, self.violations = counts, violations
-        self.resets = 0
+        self.watched, self.resets = watched, 0
 
     def hold(self, states, since, known, valuations):
         """The row of each instance, since when, the atoms that are known of it and that hold."""
@@ -52,10 +58,13 @@ class Ruled:
         counts, kinds, puts, holds = self.counts, self.kinds, self.puts, self.holds
         load_firsts, diagram, start = self.load_firsts, self.diagram, self.start
         known, valuations = self.known, self.valuations
-        width, depth, idle = self.width, self.depth, self.idle
+        width, depth, idle, watched = self.width, self.depth, self.idle, self.watched
         observed = before is not None
+        atoms, truth = address(known), address(valuations)
         found = 0
         for i in range(first, last):
+            expect(atoms, words[i + AHEAD] >> 32)
+            expect(truth, words[i + AHEAD] >> 32)
             letter = (words[i] & 0xFFFF) - 1
             if observed:
                 before[2 * i] = before[2 * i + 1] = idle
@@ -84,7 +93,8 @@ class Ruled:
                 if row != idle:
                     cell = row * width + node
                     following = table[cell]
-                    counts[cell] += 1
+                    if watched:
+                        counts[cell] += 1
                     if observed:
                         before[2 * i + half] = row
                         after[2 * i + half] = following
@@ -101,6 +111,7 @@ class Ruled:
                         following = idle
                 if following != row:
                     states[instance] = following
-                    since[instance] = times[begin + (words[i] >> 16 & 0xFFFF)]
+                    if watched:
+                        since[instance] = times[begin + (words[i] >> 16 & 0xFFFF)]
             valuations[instance] = value
         return found

@@ -17,7 +17,7 @@ cdef extern from "_wide.h":
         const int64_t *lengths
         int64_t *counts
         uint64_t *words
-        int64_t tracks, number_of_places, scope, cpus_limit, pids_limit, top
+        int64_t tracks, number_of_places, widest, scope, cpus_limit, pids_limit, top
     bint has_wide "rvfs_has_wide"()
     int64_t rvfs_wide_fill(rvfs_wide *wide, int64_t begin, int64_t end, int64_t first)
 
@@ -127,6 +127,7 @@ cdef inline int64_t fill_wide(Selector self, int64_t begin, int64_t end, int64_t
     w.cursors, w.lengths, w.counts = &self.cursors[0], &self.lengths[0], &self.counts[0]
     w.words = &self.words[0]
     w.tracks, w.number_of_places = self.cursors.shape[0], self.places.shape[0] // 7
+    w.widest = self.widest
     w.scope, w.cpus_limit, w.pids_limit = self.scope, self.cpus_limit, self.pids_limit
     w.top = 0
     cdef int64_t last = rvfs_wide_fill(&w, begin, end, first)

@@ -1,13 +1,16 @@
 cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
-from rvfs._stepper._memory cimport within
+from rvfs._stepper._memory cimport address, expect, within
+
+cdef Py_ssize_t AHEAD
 
 cdef class Timed:
     cdef readonly Py_ssize_t next, armed_count
     cdef Py_ssize_t width, clocks, span, stride, most, origin, heaviest
     cdef int64_t unset, never, horizon
     cdef int16_t idle
+    cdef bint watched, begun, told
     cdef const int16_t[::1] table
     cdef const int8_t[::1] kinds, rearms
     cdef const int64_t[::1] load_firsts, load_registers
@@ -27,10 +30,17 @@ cdef class Timed:
         rearms="const int8_t[::1]", armed=int64_t[::1], load_firsts="const int64_t[::1]",
         bound_firsts="const int64_t[::1]", guards="const int64_t[::1]",
         resets="const int64_t[::1]", registers=int64_t[::1], origin=Py_ssize_t,
-        width=Py_ssize_t, span=Py_ssize_t, idle=int16_t,
+        width=Py_ssize_t, span=Py_ssize_t, idle=int16_t, watched=bint, told=bint, timers=int64_t,
+        kept=int64_t,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
+    )
+
+    @cython.locals(bound=Py_ssize_t)
+    cpdef ask(
+        self, const int64_t[::1] guards, const int64_t[::1] resets, const int64_t[::1] nodes,
+        const int64_t[::1] terms, const int64_t[::1] bound_firsts, const int64_t[::1] bounds
     )
 
     cpdef begin(self, Py_ssize_t begin, Py_ssize_t first)

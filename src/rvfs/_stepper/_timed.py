@@ -4,8 +4,8 @@
 """Step the instances of a hybrid automaton: clocks, guards, invariants, timers.
 
 This file is plain Python and its own twin: ``_timed.pxd`` gives the types with which Cython
-compiles it. Keep it to what both can do. ``within`` is C's (``_memory.pxd``); the interpreted
-twin is given its own.
+compiles it. Keep it to what both can do. ``within``, ``address`` and ``expect`` are C's
+(``_memory.pxd``); the interpreted twin is given its own.
 
 An instance has *registers*: one for each clock, with the time (ns) of its last reset, then
 one for each other environment variable, with what was last told of it; ``unset`` before.
@@ -16,6 +16,9 @@ behind the limit or at it. ``never`` is no time at all, ``horizon`` one that nob
 The order is that of include/rv/ha_monitor.h: (1) the invariant of the old state, (2) the guard
 of the transition on the values before its resets, (3) the resets, (4) the timer.
 """
+
+#: How many words ahead the memory of an instance is asked for.
+AHEAD = 8
 
 
 class Timed:
@@ -43,7 +46,7 @@ class Timed:
 
     def __init__(
         self, table, width, idle, kinds, rearms, load_firsts, load_registers, clocks, span,
-        unset, never, horizon, heaviest, words, values, counts, violations,
+        unset, never, horizon, heaviest, words, values, counts, violations, watched,
     ):  # fmt: skip
         self.table, self.width, self.idle = table, width, idle
         self.kinds, self.rearms = kinds, rearms
@@ -54,10 +57,17 @@ class Timed:
         self.counts, self.violations = counts, violations
         self.stride = 5 + span
         self.most = len(violations) // self.stride
+        self.watched, self.begun = watched, False
         self.next = self.armed_count = 0
 
     def ask(self, guards, resets, nodes, terms, bound_firsts, bounds):
-        """The conditions, anew whenever a parameter changes."""
+        """The conditions, anew whenever a parameter changes.
+
+        Unless one did, or bounds add something ``told``, an instance's timer says that they hold.
+        """
+        self.told = self.begun
+        for bound in range(len(bounds) // 5):
+            self.told |= bounds[5 * bound + 3] < bounds[5 * bound + 4]
         self.guards, self.resets = guards, resets
         self.nodes, self.terms = nodes, terms
         self.bound_firsts, self.bounds = bound_firsts, bounds
@@ -73,7 +83,7 @@ class Timed:
 
     def begin(self, begin, first):
         """Go to the words from ``first`` on, of the piece whose first event is ``begin``."""
-        self.origin, self.next = begin, first
+        self.origin, self.next, self.begun = begin, first, True
 
     def run(self, last, times, before, after):
         """Go on with the words up to ``last - 1``; the number of violations found.
@@ -87,11 +97,14 @@ class Timed:
         load_firsts, bound_firsts = self.load_firsts, self.bound_firsts
         guards, resets, registers = self.guards, self.resets, self.registers
         origin, width, span, idle = self.origin, self.width, self.span, self.idle
-        observed = before is not None
+        observed, watched, told = before is not None, self.watched, self.told
+        timers, kept = address(armed), address(registers)
         found = 0
         i = self.next
         while i < last:
             letter = (words[i] & 0xFFFF) - 1
+            expect(timers, words[i + AHEAD] >> 32)
+            expect(kept, (words[i + AHEAD] >> 32) * span)
             if letter < 0:
                 i += 1
                 continue
@@ -111,7 +124,8 @@ class Timed:
             row = states[instance]
             met = cell = row * width + letter
             following = table[cell]
-            counts[met] += 1
+            if watched:
+                counts[met] += 1
             if observed:
                 before[i] = row
                 after[i] = following
@@ -129,10 +143,15 @@ class Timed:
                 if following < 0:
                     found = self.refuse(found, i, row, time, instance, 0)
                 elif not (  # 1, 2
-                    (bound_firsts[row] == bound_firsts[row + 1] or self.keeps(row, base, time))
+                    (
+                        (armed[instance] > 2 * time + 1 and not told)
+                        or bound_firsts[row] == bound_firsts[row + 1]
+                        or self.keeps(row, base, time)
+                    )
                     and (guards[cell] == -1 or self.holds(guards[cell], base, time))
                 ):
-                    counts[met] -= 1
+                    if watched:
+                        counts[met] -= 1
                     if observed:
                         after[i] = -1
                     found = self.refuse(found, i, row, time, instance, 1)

@@ -17,7 +17,7 @@ struct rvfs_wide {
     const int64_t *cursors, *lengths;
     int64_t *counts;
     uint64_t *words;
-    int64_t tracks, number_of_places, scope, cpus_limit, pids_limit;
+    int64_t tracks, number_of_places, widest, scope, cpus_limit, pids_limit;
     int64_t top;
 };
 
@@ -28,7 +28,7 @@ struct rvfs_wide {
 #define RVFS_INLINE RVFS_TARGET static inline __attribute__((always_inline))
 
 enum {
-    RVFS_PLACE = 7, RVFS_QUESTION = 4, RVFS_MOST_TRACKS = 16, RVFS_TABLE = 3,
+    RVFS_PLACE = 7, RVFS_QUESTION = 4, RVFS_MOST_TRACKS = 16, RVFS_TABLE = 3, RVFS_PLACES = 4,
     RVFS_ROWS = 128, /* of a tracepoint, whose words are made at once */
 };
 /* Of a word that is not done: it comes to an idle task, whose CPU only the event knows. */
@@ -56,9 +56,9 @@ struct rvfs_place {
 struct rvfs_track {
     int64_t id, number, row, length, places;
     int64_t made, used; /* rows whose words are there, and those of them that were used */
-    __mmask8 own[2]; /* all, where the event's own task or CPU is meant */
-    struct rvfs_place place[2];
-    uint64_t words[2][RVFS_ROWS + 8]; /* eight at a time are read */
+    __mmask8 own[RVFS_PLACES]; /* all, where the event's own task or CPU is meant */
+    struct rvfs_place place[RVFS_PLACES];
+    uint64_t words[RVFS_PLACES][RVFS_ROWS + 8]; /* eight at a time are read */
 };
 
 /* The largest key of a column, and of an idle task's CPUs. */
@@ -215,25 +215,59 @@ RVFS_TARGET static int rvfs_is_missing(
     return 0;
 }
 
-RVFS_TARGET static int64_t rvfs_wide_fill(
-    struct rvfs_wide *wide, int64_t begin, int64_t end, int64_t first_word)
+/* The words of eight events in the order of these, and for each in that of its places; behind them.
+ * There is room for eight more. */
+RVFS_INLINE uint64_t *rvfs_write(
+    const __m512i *words, const __mmask8 *some, int64_t places, uint64_t *out)
 {
-    const struct rvfs_wide w = *wide;
-    const __m512i nothing = _mm512_set1_epi64(-1); /* a tracepoint that there is not */
-    const __m512i each = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
     const __m512i high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+    const __m512i even = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i odd = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512i a = _mm512_permutex2var_epi64(words[0], low, words[1]);
+    __m512i b = _mm512_permutex2var_epi64(words[0], high, words[1]);
+    __m512i all[4] = {a, b, a, b};
+    uint32_t which = _pdep_u32(some[0], 0x5555) | _pdep_u32(some[1], 0xAAAA);
+
+    if (places > 2) {
+        __m512i c = _mm512_permutex2var_epi64(words[2], low, words[3]);
+        __m512i d = _mm512_permutex2var_epi64(words[2], high, words[3]);
+
+        all[0] = _mm512_permutex2var_epi64(a, even, c);
+        all[1] = _mm512_permutex2var_epi64(a, odd, c);
+        all[2] = _mm512_permutex2var_epi64(b, even, d);
+        all[3] = _mm512_permutex2var_epi64(b, odd, d);
+        which = _pdep_u32(some[0], 0x11111111) | _pdep_u32(some[1], 0x22222222)
+            | _pdep_u32(some[2], 0x44444444) | _pdep_u32(some[3], 0x88888888);
+    }
+    for (int n = 0; n < (places > 2 ? 4 : 2); n++, which >>= 8) {
+        _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(which & 0xFF, all[n]));
+        out += __builtin_popcount(which & 0xFF);
+    }
+    return out;
+}
+
+/* For up to `places` (2 or 4) places. */
+RVFS_INLINE int64_t rvfs_fill(
+    struct rvfs_wide *wide, int64_t begin, int64_t end, int64_t first, int64_t places)
+{
+    const struct rvfs_wide w = *wide;
+    const __m512i zero = _mm512_setzero_si512(), nothing = _mm512_set1_epi64(-1); /* a tracepoint that there is not */
+    const __m512i each = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     struct rvfs_range range = {
         _mm512_set1_epi64(w.scope == 2 ? w.cpus_limit : 0), _mm512_setzero_si512(),
         _mm512_setzero_si512(),
     };
     struct rvfs_track tracks[RVFS_MOST_TRACKS], *const live = rvfs_prepare(&w, tracks);
-    uint64_t *out = w.words + first_word;
+    uint64_t *out = w.words + first;
 
     for (int64_t i = begin; i < end; i += 8) {
-        __mmask8 here = rvfs_first(end - i), one = 0, two = 0, own_one = 0, own_two = 0;
+        __mmask8 here = rvfs_first(end - i), known = 0;
         __m512i tps = _mm512_mask_loadu_epi64(nothing, here, w.tps + i);
-        __m512i first = _mm512_setzero_si512(), second = _mm512_setzero_si512();
+        __m512i at = _mm512_slli_epi64(_mm512_add_epi64(_mm512_set1_epi64(i - begin), each), 16);
+        __m512i words[RVFS_PLACES] = {zero, zero, zero, zero};
+        __mmask8 some[RVFS_PLACES] = {0}, own[RVFS_PLACES] = {0};
+
         for (struct rvfs_track *track = tracks; track < live; track++) {
             __mmask8 mine = _mm512_cmpeq_epi64_mask(tps, _mm512_set1_epi64(track->number));
             int64_t used = track->used, count = __builtin_popcount(mine);
@@ -245,30 +279,24 @@ RVFS_TARGET static int64_t rvfs_wide_fill(
                 used = 0;
             }
             track->used = used + count;
-            __m512i words = _mm512_loadu_si512(track->words[0] + used);
-            __asm__("" : "+v"(words));
-            first = _mm512_mask_expand_epi64(first, mine, words);
-            one |= mine, own_one |= mine & track->own[0];
-            if (track->places > 1) {
-                words = _mm512_loadu_si512(track->words[1] + used);
-                __asm__("" : "+v"(words));
-                second = _mm512_mask_expand_epi64(second, mine, words);
-                two |= mine, own_two |= mine & track->own[1];
+            known |= mine;
+            for (int64_t p = 0; p < places; p++) {
+                if (p && p >= track->places)
+                    break;
+                __m512i its = _mm512_loadu_si512(track->words[p] + used);
+                __asm__("" : "+v"(its)); /* to expand it from memory is slower */
+                words[p] = _mm512_mask_expand_epi64(words[p], mine, its);
+                some[p] |= mine, own[p] |= mine & track->own[p];
             }
         }
-        if (one != here && rvfs_is_missing(live, tracks + w.tracks, here, tps))
+        if (known != here && rvfs_is_missing(live, tracks + w.tracks, here, tps))
             return RVFS_NOT_WIDE;
-        __m512i at = _mm512_slli_epi64(_mm512_add_epi64(_mm512_set1_epi64(i - begin), each), 16);
-        first = _mm512_or_si512(rvfs_complete(&w, first, own_one, i, &range), at);
-        second = _mm512_or_si512(rvfs_complete(&w, second, own_two, i, &range), at);
-        /* In the order of the events: 1st place, 2nd place. There is room for eight more. */
-        uint32_t both = _pdep_u32(one, 0x5555) | _pdep_u32(two, 0xAAAA);
-        __m512i four = _mm512_permutex2var_epi64(first, low, second);
-        _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(both & 0xFF, four));
-        out += __builtin_popcount(both & 0xFF);
-        four = _mm512_permutex2var_epi64(first, high, second);
-        _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(both >> 8, four));
-        out += __builtin_popcount(both >> 8);
+        for (int64_t p = 0; p < places; p++) {
+            some[p] &= _mm512_test_epi64_mask(words[p], _mm512_set1_epi64(0xFFFF));
+            words[p] = rvfs_complete(&w, words[p], own[p] & some[p], i, &range);
+            words[p] = _mm512_or_si512(words[p], at);
+        }
+        out = rvfs_write(words, some, places, out);
     }
     uint64_t key = _mm512_reduce_max_epu64(range.key), cpu = _mm512_reduce_max_epu64(range.cpu);
     if (key > (uint64_t)(w.scope == 2 ? w.pids_limit : w.cpus_limit - 1)
@@ -280,6 +308,13 @@ RVFS_TARGET static int64_t rvfs_wide_fill(
         w.counts[track->id + 1] = track->row + track->used - w.cursors[track->id];
     wide->top = (int64_t)(key ? key + (w.scope == 2 ? w.cpus_limit : 0) : cpu);
     return out - w.words;
+}
+
+RVFS_TARGET static int64_t rvfs_wide_fill(
+    struct rvfs_wide *wide, int64_t begin, int64_t end, int64_t first)
+{
+    return wide->widest > 2 ? rvfs_fill(wide, begin, end, first, RVFS_PLACES)
+                            : rvfs_fill(wide, begin, end, first, 2);
 }
 
 #else

@@ -59,6 +59,7 @@ class Ruled(Alone):
             view(packed([[signed(letter.holds) for letter in letters]], 1)),
             view(np.cumsum([0, *lengths], dtype=np.int64)),
             *self.ring.views, view(self.counts), view(self._violations),
+            self.watched,
         )  # fmt: skip
 
     def _grow(self, count: int) -> None:

@@ -26,7 +26,7 @@ from rvfs.running.letters import ROOM, Letters, Piece
 from rvfs.select import Selection, packed
 
 #: As ``_wide.h`` has them.
-WIDE_QUESTIONS, WIDE_PLACES, WIDE_TRACKS = 3, 2, 16
+WIDE_QUESTIONS, WIDE_PLACES, WIDE_TRACKS = 3, 4, 16
 #: Places for objects at the start; a power of two.
 FEWEST = 4 * ROOM
 

@@ -57,7 +57,7 @@ class Timed(Alone, Automatic):
             view(small_ints(kinds)), view(small_ints(self._rearms)),
             *self._load_registers(), len(model.timing.clocks),
             self._span, UNSET, NEVER, HORIZON, program.selection.heaviest, *self.ring.views,
-            view(self.counts.reshape(-1)), view(self._violations),
+            view(self.counts.reshape(-1)), view(self._violations), self.watched,
         )  # fmt: skip
 
     def _load_registers(self) -> Iterator[Any]:
