@@ -9,6 +9,7 @@ only some processors have.
 import importlib
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,19 @@ _CLASSES = {
 }  # fmt: skip
 _64_BITS = (1 << 64) - 1
 
-#: What ``_memory.pxd`` has for the compiled twin.
-_MEMORY: Mapping[str, Callable[..., Any] | None] = {
+
+
+def _book() -> Mapping[str, int]:
+    """The numbers of ``_book.pxd``."""
+    text = Path(__file__).with_name("_book.pxd").read_text()
+    return {name: int(value) for name, value in re.findall(r"^    (\w+) = (\d+)", text, re.M)}
+
+
+#: A page of the book of instances with clocks.
+BOOK = _book()
+#: What ``_memory.pxd`` and ``_book.pxd`` have for the compiled twin.
+_MEMORY: Mapping[str, Callable[..., Any] | int | None] = {
+    **BOOK,
     "address": lambda column: column,
     "address_of": lambda words: words,
     "half": lambda words, i, high: words[i] >> 32 if high else words[i] & 0xFFFFFFFF,

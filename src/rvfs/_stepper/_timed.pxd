@@ -1,14 +1,17 @@
 cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
+from rvfs._stepper._book cimport ARMED, DUE, FIRST, SINCE, WHERE
 from rvfs._stepper._memory cimport address, expect, within
 
 cdef Py_ssize_t AHEAD
+cdef int8_t GUARD, RESET, REARM, DISARM
 
 cdef class Timed:
     cdef readonly Py_ssize_t next, armed_count
-    cdef Py_ssize_t width, clocks, span, stride, most, origin, heaviest
-    cdef int64_t unset, never, horizon
+    cdef Py_ssize_t width, clocks, span, page, stride, most, origin, heaviest
+    cdef int64_t unset, never, horizon, soonest
+    cdef int8_t[::1] costs
     cdef int16_t idle
     cdef bint watched, begun, told
     cdef const int16_t[::1] table
@@ -18,26 +21,26 @@ cdef class Timed:
     cdef const uint64_t[::1] words
     cdef const int64_t[::1] values
     cdef int16_t[::1] states
-    cdef int64_t[::1] since, counts, registers, armed, due, violations
-    cdef int32_t[::1] where, heap
+    cdef int64_t[::1] book, counts, violations
+    cdef int32_t[::1] heap
 
     @cython.locals(
         observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, base=Py_ssize_t,
         letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t,
         following=int16_t, cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
-        words="const uint64_t[::1]", states=int16_t[::1], since=int64_t[::1],
+        words="const uint64_t[::1]", states=int16_t[::1], book=int64_t[::1],
         table="const int16_t[::1]", counts=int64_t[::1], kinds="const int8_t[::1]",
-        rearms="const int8_t[::1]", armed=int64_t[::1], load_firsts="const int64_t[::1]",
-        bound_firsts="const int64_t[::1]", guards="const int64_t[::1]",
-        resets="const int64_t[::1]", registers=int64_t[::1], origin=Py_ssize_t,
-        width=Py_ssize_t, span=Py_ssize_t, idle=int16_t, watched=bint, told=bint, timers=int64_t,
-        kept=int64_t,
+        load_firsts="const int64_t[::1]", heavy=bint, place=int64_t, costs=int8_t[::1], cost=int8_t, origin=Py_ssize_t,
+        width=Py_ssize_t, page=Py_ssize_t, idle=int16_t, watched=bint, told=bint,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after
     )
 
-    @cython.locals(bound=Py_ssize_t)
+    @cython.locals(cost=int8_t)
+    cdef int8_t cost(self, Py_ssize_t cell, int16_t row, int16_t following)
+
+    @cython.locals(bound=Py_ssize_t, cell=Py_ssize_t)
     cpdef ask(
         self, const int64_t[::1] guards, const int64_t[::1] resets, const int64_t[::1] nodes,
         const int64_t[::1] terms, const int64_t[::1] bound_firsts, const int64_t[::1] bounds
@@ -45,6 +48,10 @@ cdef class Timed:
 
     cpdef begin(self, Py_ssize_t begin, Py_ssize_t first)
 
+    @cython.locals(
+        book=int64_t[::1], instance=Py_ssize_t, base=Py_ssize_t, due=int64_t, armed=int64_t,
+        row=int16_t,
+    )
     cpdef Py_ssize_t expire(self, int64_t time, Py_ssize_t found=*)
 
     @cython.locals(r=Py_ssize_t, base=Py_ssize_t, place=Py_ssize_t)
@@ -60,7 +67,7 @@ cdef class Timed:
     cdef bint holds(self, int64_t target, Py_ssize_t base, int64_t time) noexcept
 
     @cython.locals(
-        bound=Py_ssize_t, began=int64_t, limit=int64_t, due=int64_t, registers=int64_t[::1],
+        bound=Py_ssize_t, began=int64_t, limit=int64_t, due=int64_t, book=int64_t[::1],
         bounds="const int64_t[::1]",
     )
     cdef bint keeps(self, int16_t row, Py_ssize_t base, int64_t time) noexcept
@@ -73,14 +80,18 @@ cdef class Timed:
     )
     cpdef void rearm(self, int16_t row, Py_ssize_t instance, int64_t time) noexcept
 
-    @cython.locals(place=Py_ssize_t)
+    @cython.locals(base=Py_ssize_t, place=Py_ssize_t)
     cdef void arm(self, Py_ssize_t instance, int64_t key) noexcept
+
+    cdef inline int64_t due(self, Py_ssize_t place) noexcept
+
+    cdef inline void put(self, Py_ssize_t place, Py_ssize_t instance) noexcept
 
     @cython.locals(last=Py_ssize_t)
     cdef void drop_first(self) noexcept
 
-    @cython.locals(instance=Py_ssize_t, above=Py_ssize_t, parent=Py_ssize_t)
+    @cython.locals(instance=Py_ssize_t, due=int64_t, parent=Py_ssize_t)
     cdef void sift_up(self, Py_ssize_t place) noexcept
 
-    @cython.locals(instance=Py_ssize_t, below=Py_ssize_t, child=Py_ssize_t)
+    @cython.locals(instance=Py_ssize_t, due=int64_t, child=Py_ssize_t)
     cdef void sift_down(self, Py_ssize_t place) noexcept

@@ -5,11 +5,11 @@
 
 This file is plain Python and its own twin: ``_timed.pxd`` gives the types with which Cython
 compiles it. Keep it to what both can do. ``within``, ``address`` and ``expect`` are C's
-(``_memory.pxd``); the interpreted twin is given its own.
+(``_memory.pxd``), as are the numbers of ``_book.pxd``; the interpreted twin is given its own.
 
 An instance has *registers*: one for each clock, with the time (ns) of its last reset, then
 one for each other environment variable, with what was last told of it; ``unset`` before.
-Its timer is armed for ``armed[instance]``, in half nanoseconds: a clock in nanoseconds may
+Its timer is ``ARMED`` for a time in half nanoseconds: a clock in nanoseconds may
 still show its limit, one in jiffies may not, so that a timer is due half a nanosecond
 behind the limit or at it. ``never`` is no time at all, ``horizon`` one that nobody waits for.
 
@@ -19,11 +19,14 @@ of the transition on the values before its resets, (3) the resets, (4) the timer
 
 #: How many words ahead the memory of an instance is asked for.
 AHEAD = 8
+#: What a step takes beside a look into the table (bits).
+GUARD, RESET, REARM, DISARM = 1, 2, 4, 8
 
 
 class Timed:
     """``table[row * width + letter - 1]`` is the next row, or negative for a violation; ``counts``
-    has how often each entry was met. ``idle`` is the row of an instance that is not monitoring,
+    has how often each entry was met, if it is ``watched``, ``costs`` gets what else there is to do
+    there. ``idle`` is the row of an instance that is not monitoring,
     which is where a violation leaves it. ``words`` are as :class:`Selector` writes them; below,
     letters are counted from 0 without *nothing*.
 
@@ -46,19 +49,20 @@ class Timed:
 
     def __init__(
         self, table, width, idle, kinds, rearms, load_firsts, load_registers, clocks, span,
-        unset, never, horizon, heaviest, words, values, counts, violations, watched,
+        unset, never, horizon, heaviest, words, values, counts, costs, violations, watched,
     ):  # fmt: skip
         self.table, self.width, self.idle = table, width, idle
         self.kinds, self.rearms = kinds, rearms
         self.load_firsts, self.load_registers = load_firsts, load_registers
-        self.clocks, self.span = clocks, span
+        self.clocks, self.span, self.page = clocks, span, FIRST + span
         self.unset, self.never, self.horizon = unset, never, horizon
         self.heaviest, self.words, self.values = heaviest, words, values
-        self.counts, self.violations = counts, violations
+        self.counts, self.costs, self.violations = counts, costs, violations
         self.stride = 5 + span
         self.most = len(violations) // self.stride
         self.watched, self.begun = watched, False
         self.next = self.armed_count = 0
+        self.soonest = never
 
     def ask(self, guards, resets, nodes, terms, bound_firsts, bounds):
         """The conditions, anew whenever a parameter changes.
@@ -71,15 +75,24 @@ class Timed:
         self.guards, self.resets = guards, resets
         self.nodes, self.terms = nodes, terms
         self.bound_firsts, self.bounds = bound_firsts, bounds
+        for cell in range(len(guards)):
+            self.costs[cell] = self.cost(cell, cell // self.width, self.table[cell])
 
-    def hold(self, states, since, registers, armed, due, where, heap):
-        """The instances: row, since when, registers, and the timers, which are a heap.
+    def cost(self, cell, row, following):
+        """What a step takes, beside a look into the table."""
+        cost = (GUARD if self.guards[cell] != -1 else 0) | (RESET if self.resets[cell] else 0)
+        if 0 <= following < self.idle:
+            if following != row or self.rearms[cell % self.width]:
+                if self.bound_firsts[following] < self.bound_firsts[following + 1]:
+                    cost |= REARM
+                elif self.bound_firsts[row] < self.bound_firsts[row + 1]:
+                    cost |= DISARM
+        return cost
 
-        ``heap`` has the instances whose timer may be running by the time ``due`` at which
-        to look at them, ``where`` the place of each in it, or -1.
-        """
-        self.states, self.since, self.registers = states, since, registers
-        self.armed, self.due, self.where, self.heap = armed, due, where, heap
+    def hold(self, states, book, heap):
+        """The instances: their rows, and in ``book`` a page for each (``_book.pxd``); and their
+        timers: those that may be running, as a heap by the time at which to look at them."""
+        self.states, self.book, self.heap = states, book, heap
 
     def begin(self, begin, first):
         """Go to the words from ``first`` on, of the piece whose first event is ``begin``."""
@@ -92,34 +105,33 @@ class Timed:
         ``after``, unless None, receive the row on either side of every word; ``after`` is -1
         where it was refused.
         """
-        words, states, since, table = self.words, self.states, self.since, self.table
-        counts, kinds, rearms, armed = self.counts, self.kinds, self.rearms, self.armed
-        load_firsts, bound_firsts = self.load_firsts, self.bound_firsts
-        guards, resets, registers = self.guards, self.resets, self.registers
-        origin, width, span, idle = self.origin, self.width, self.span, self.idle
+        words, states, table, book = self.words, self.states, self.table, self.book
+        counts, kinds, costs = self.counts, self.kinds, self.costs
+        load_firsts, heavy = self.load_firsts, self.heaviest > 0
+        origin, width, page, idle = self.origin, self.width, self.page, self.idle
         observed, watched, told = before is not None, self.watched, self.told
-        timers, kept = address(armed), address(registers)
+        place = address(book)
         found = 0
         i = self.next
         while i < last:
             letter = (words[i] & 0xFFFF) - 1
-            expect(timers, words[i + AHEAD] >> 32)
-            expect(kept, (words[i + AHEAD] >> 32) * span)
+            expect(place, (words[i + AHEAD] >> 32) * page + DUE)
             if letter < 0:
                 i += 1
                 continue
             time = times[origin + (words[i] >> 16 & 0xFFFF)]
-            if self.armed_count and self.due[self.heap[0]] <= 2 * time:
+            if self.soonest <= 2 * time:
                 self.next = i
                 found = self.expire(time, found)
             if found == self.most:
                 break
             instance = words[i] >> 32
-            base = instance * span
-            held = i * self.heaviest
-            for load in range(load_firsts[letter], load_firsts[letter + 1]):
-                registers[base + self.load_registers[load]] = self.values[held]
-                held += 1
+            base = instance * page
+            if heavy:
+                held = i * self.heaviest
+                for load in range(load_firsts[letter], load_firsts[letter + 1]):
+                    book[base + FIRST + self.load_registers[load]] = self.values[held]
+                    held += 1
             kind = kinds[letter]
             row = states[instance]
             met = cell = row * width + letter
@@ -133,22 +145,19 @@ class Timed:
                 self.stop(instance, True)
             elif row == idle and (kind == 1 or following == idle):
                 states[instance] = following
-                since[instance] = time
+                book[base + SINCE] = time
             else:
                 if row == idle:  # start_run: it begins in row 0
                     row = 0
                     states[instance] = 0
-                    since[instance] = time
+                    book[base + SINCE] = time
                     cell = letter
+                cost = costs[cell]
                 if following < 0:
                     found = self.refuse(found, i, row, time, instance, 0)
                 elif not (  # 1, 2
-                    (
-                        (armed[instance] > 2 * time + 1 and not told)
-                        or bound_firsts[row] == bound_firsts[row + 1]
-                        or self.keeps(row, base, time)
-                    )
-                    and (guards[cell] == -1 or self.holds(guards[cell], base, time))
+                    ((book[base + ARMED] > 2 * time + 1 and not told) or self.keeps(row, base, time))
+                    and (not cost & GUARD or self.holds(self.guards[cell], base, time))
                 ):
                     if watched:
                         counts[met] -= 1
@@ -156,18 +165,17 @@ class Timed:
                         after[i] = -1
                     found = self.refuse(found, i, row, time, instance, 1)
                 else:
-                    if resets[cell]:  # 3
-                        for load in range(self.clocks):
-                            if resets[cell] >> load & 1:
-                                registers[base + load] = time
                     if following != row:
                         states[instance] = following
-                        since[instance] = time
-                    if following != row or rearms[letter]:  # 4
-                        if bound_firsts[following] < bound_firsts[following + 1]:
-                            self.rearm(following, instance, time)
-                        elif bound_firsts[row] < bound_firsts[row + 1]:
-                            armed[instance] = self.never
+                        book[base + SINCE] = time
+                    if cost & RESET:  # 3
+                        for load in range(self.clocks):
+                            if self.resets[cell] >> load & 1:
+                                book[base + FIRST + load] = time
+                    if cost & DISARM:  # 4
+                        book[base + ARMED] = self.never
+                    elif cost & REARM:
+                        self.rearm(following, instance, time)
             i += 1
         self.next = i
         return found
@@ -177,50 +185,48 @@ class Timed:
 
         When that is as many as ``violations`` has room for, there may be more.
         """
+        book = self.book
         while self.armed_count and found < self.most:
             instance = self.heap[0]
-            if self.due[instance] > 2 * time:
+            base = instance * self.page
+            due, armed = book[base + DUE], book[base + ARMED]
+            if due > 2 * time:
                 break
-            if self.armed[instance] > self.due[instance]:  # it was put off, or disarmed
-                if self.armed[instance] == self.never:
+            if armed > due:  # it was put off, or disarmed
+                if armed == self.never:
                     self.drop_first()
                 else:
-                    self.due[instance] = self.armed[instance]
+                    book[base + DUE] = armed
                     self.sift_down(0)
             else:
-                found = self.refuse(
-                    found,
-                    self.next,
-                    self.states[instance],
-                    self.due[instance] >> 1,
-                    instance,
-                    2 + (self.due[instance] & 1),
-                )
+                row = self.states[instance]
+                found = self.refuse(found, self.next, row, due >> 1, instance, 2 + (due & 1))
+        self.soonest = self.due(0) if self.armed_count else self.never
         return found
 
     def refuse(self, found, i, row, time, instance, why):
         """Write a violation down, and stop to monitor."""
         place = found * self.stride
-        base = instance * self.span
+        base = instance * self.page
         self.violations[place] = i
         self.violations[place + 1] = row
         self.violations[place + 2] = time
         self.violations[place + 3] = instance
         self.violations[place + 4] = why
         for r in range(self.span):
-            self.violations[place + 5 + r] = self.registers[base + r]
+            self.violations[place + 5 + r] = self.book[base + FIRST + r]
         self.stop(instance, False)
-        self.since[instance] = time
+        self.book[base + SINCE] = time
         return found + 1
 
     def stop(self, instance, forget):
         """It is not monitoring: no clock was reset, no timer runs, and all told is forgotten
         (``forget``) or kept."""
         self.states[instance] = self.idle
-        self.armed[instance] = self.never
-        base = instance * self.span
+        base = instance * self.page
+        self.book[base + ARMED] = self.never
         for r in range(self.span if forget else self.clocks):
-            self.registers[base + r] = self.unset
+            self.book[base + FIRST + r] = self.unset
 
     def holds(self, target, base, time):
         """Whether the program that begins at ``target`` says so of these registers."""
@@ -228,7 +234,7 @@ class Timed:
             node = 7 * target
             value = self.nodes[node + 2] * time
             for term in range(self.nodes[node], self.nodes[node + 1]):
-                value += self.terms[2 * term + 1] * self.registers[base + self.terms[2 * term]]
+                value += self.terms[2 * term + 1] * self.book[base + FIRST + self.terms[2 * term]]
             target = self.nodes[
                 node + 6 - within(value, self.nodes[node + 3], self.nodes[node + 4])
             ]
@@ -236,9 +242,9 @@ class Timed:
 
     def keeps(self, row, base, time):
         """Whether the invariant of a row holds; a clock that was never reset breaks none."""
-        registers, bounds = self.registers, self.bounds
+        book, bounds = self.book, self.bounds
         for bound in range(self.bound_firsts[row], self.bound_firsts[row + 1]):
-            began = registers[base + bounds[5 * bound]]
+            began = book[base + FIRST + bounds[5 * bound]]
             if began != self.unset:
                 limit = bounds[5 * bound + 1]
                 if bounds[5 * bound + 3] < bounds[5 * bound + 4]:
@@ -252,7 +258,7 @@ class Timed:
         """What a clock may come to, which something told adds to; the horizon when nobody told."""
         limit = self.bounds[5 * bound + 1]
         for term in range(self.bounds[5 * bound + 3], self.bounds[5 * bound + 4]):
-            value = self.registers[base + self.terms[2 * term]]
+            value = self.book[base + FIRST + self.terms[2 * term]]
             if value == self.unset:
                 return self.horizon
             value = min(max(value, -self.horizon), self.horizon)
@@ -262,36 +268,49 @@ class Timed:
     def rearm(self, row, instance, time):
         """Let its timer run out when the first bound of its row does."""
         earliest = self.never
-        base = instance * self.span
+        base = instance * self.page
         for bound in range(self.bound_firsts[row], self.bound_firsts[row + 1]):
-            limit = self.limit(bound, base)
+            limit = max(self.bounds[5 * bound + 1], -self.horizon)
+            if self.bounds[5 * bound + 3] < self.bounds[5 * bound + 4]:
+                limit = self.limit(bound, base)
             if limit < self.horizon:
-                began = self.registers[base + self.bounds[5 * bound]]
+                began = self.book[base + FIRST + self.bounds[5 * bound]]
                 if began == self.unset:
                     began = time
                 earliest = min(earliest, 2 * (began + limit) + self.bounds[5 * bound + 2])
         if earliest == self.never:
-            self.armed[instance] = self.never
+            self.book[base + ARMED] = self.never
         else:
             self.arm(instance, max(earliest, 2 * time + 1))  # not before it came here
 
     def arm(self, instance, key):
         """Let its timer run out at ``key``. A timer that is put off stays where it is, until
         it is due where it was: so most arming moves nothing."""
-        self.armed[instance] = key
-        place = self.where[instance]
+        base = instance * self.page
+        self.book[base + ARMED] = key
+        place = self.book[base + WHERE]
         if place < 0:
             place = self.armed_count
             self.armed_count += 1
-        elif key >= self.due[instance]:
+        elif key >= self.book[base + DUE]:
             return
-        self.due[instance] = key
+        self.book[base + DUE] = key
         self.heap[place] = instance
         self.sift_up(place)
+        self.soonest = self.due(0)
+
+    def due(self, place):
+        """When to look at the timer at this place of the heap."""
+        return self.book[self.heap[place] * self.page + DUE]
+
+    def put(self, place, instance):
+        """Have an instance at this place of the heap."""
+        self.heap[place] = instance
+        self.book[instance * self.page + WHERE] = place
 
     def drop_first(self):
         """Take the first out of the heap."""
-        self.where[self.heap[0]] = -1
+        self.book[self.heap[0] * self.page + WHERE] = -1
         self.armed_count -= 1
         last = self.armed_count
         if last > 0:
@@ -299,34 +318,25 @@ class Timed:
             self.sift_down(0)
 
     def sift_up(self, place):
-        instance = self.heap[place]
+        instance, due = self.heap[place], self.due(place)
         while place > 0:
             parent = (place - 1) >> 1
-            above = self.heap[parent]
-            if self.due[above] <= self.due[instance]:
+            if self.due(parent) <= due:
                 break
-            self.heap[place] = above
-            self.where[above] = place
+            self.put(place, self.heap[parent])
             place = parent
-        self.heap[place] = instance
-        self.where[instance] = place
+        self.put(place, instance)
 
     def sift_down(self, place):
-        instance = self.heap[place]
+        instance, due = self.heap[place], self.due(place)
         while True:
             child = 2 * place + 1
             if child >= self.armed_count:
                 break
-            if (
-                child + 1 < self.armed_count
-                and self.due[self.heap[child + 1]] < self.due[self.heap[child]]
-            ):
+            if child + 1 < self.armed_count and self.due(child + 1) < self.due(child):
                 child += 1
-            below = self.heap[child]
-            if self.due[below] >= self.due[instance]:
+            if self.due(child) >= due:
                 break
-            self.heap[place] = below
-            self.where[below] = place
+            self.put(place, self.heap[child])
             place = child
-        self.heap[place] = instance
-        self.where[instance] = place
+        self.put(place, instance)

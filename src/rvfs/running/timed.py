@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rvfs._stepper import BOOK
 from rvfs.clockwork import HORIZON, NEVER, UNSET, EnvText, conditions_of, rearms
 from rvfs.columns import Priorities
 from rvfs.event import IDLE_PID, Batch, Ints, Transition, Verdict
@@ -21,6 +22,8 @@ MOST = 256
 
 _AUTOMATON_KINDS = {Entry.HANDLE: 0, Entry.START_RUN: 0, Entry.START: 1, Entry.RESET: 2}
 _ENVIRONMENT, _TIMER = 1, 2
+#: The page of an instance of which nothing is known, but for its registers.
+_NOTHING = {"SINCE": 0, "ARMED": NEVER, "DUE": 0, "WHERE": -1}
 
 
 class Timed(Alone, Automatic):
@@ -28,9 +31,8 @@ class Timed(Alone, Automatic):
 
     def __init__(self, program: Program, manner: Manner) -> None:
         self._params = dict(program.monitor.params)
-        self.registers: Ints = np.empty(0, dtype=np.int64)
-        self._armed = self._due = np.empty(0, dtype=np.int64)
-        self._where = self._heap = np.empty(0, dtype=np.int32)
+        self._book: Ints = np.empty((0, BOOK["FIRST"] + len(program.registers)), dtype=np.int64)
+        self._heap = np.empty(0, dtype=np.int32)
         self._env = EnvText(program)
         super().__init__(program, manner)
         self.counts = np.zeros(self.table.shape, dtype=np.int64)
@@ -57,7 +59,8 @@ class Timed(Alone, Automatic):
             view(small_ints(kinds)), view(small_ints(self._rearms)),
             *self._load_registers(), len(model.timing.clocks),
             self._span, UNSET, NEVER, HORIZON, program.selection.heaviest, *self.ring.views,
-            view(self.counts.reshape(-1)), view(self._violations), self.watched,
+            view(self.counts.reshape(-1)), view(np.zeros(self.counts.size, dtype=np.int8)),
+            view(self._violations), self.watched,
         )  # fmt: skip
 
     def _load_registers(self) -> Iterator[Any]:
@@ -73,27 +76,24 @@ class Timed(Alone, Automatic):
         self._params.update(params)
 
     def _grow(self, count: int) -> None:
-        view, never = self._twin.view, NEVER
-        self.registers = grown(self.registers, count * self._span, UNSET)
-        self._armed, self._due = grown(self._armed, count, never), grown(self._due, count, 0)
-        self._where, self._heap = grown(self._where, count, -1), grown(self._heap, count, 0)
+        book = np.full((count, self._book.shape[1]), UNSET, dtype=np.int64)
+        book[:, [BOOK[name] for name in _NOTHING]] = [*_NOTHING.values()]
+        book[: len(self._book)] = self._book
+        self._book, self._heap = book, grown(self._heap, count, 0)
         self.states = grown(self.states, count, self.blank)
-        self._since = grown(self._since, count, 0)
-        self._stepper.hold(
-            *map(view, (self.states, self._since, self.registers, self._armed, self._due,
-                        self._where, self._heap))
-        )  # fmt: skip
+        self._since = book[:, BOOK["SINCE"]]
+        self._stepper.hold(*map(self._twin.view, (self.states, book.reshape(-1), self._heap)))
 
     def _stop(self, which: Any) -> None:
         super()._stop(which)
         self._by_instance()[which] = UNSET
-        self._armed[which] = NEVER
+        self._book[which, BOOK["ARMED"]] = NEVER
 
     def _unknown(self) -> Mask:
         return np.asarray(super()._unknown() & (self._by_instance() == UNSET).all(axis=1))
 
     def _by_instance(self) -> Ints:
-        return self.registers.reshape(len(self.states), self._span)
+        return self._book[:, BOOK["FIRST"] :]
 
     def step(self, batch: Batch, priorities: Priorities, steps: list[Transition]) -> list[Found]:
         found = super().step(batch, priorities, steps)
