@@ -155,10 +155,10 @@ def switches(scope: Scope) -> Monitor:
 def switching(seed: int, count: int) -> Batch:
     """A stream of that, in which now and then a pid or a CPU is none."""
     draw, found = random.Random(seed), list[Event]()
-    pids, wrong = [*range(12)], [-1, MAX_PID + 1, 1 << 40]
+    pids: list[int] = [*range(12)] * 400 + [-1, MAX_PID + 1, 1 << 40]
 
     def pid() -> int:
-        return draw.choice(wrong if not draw.randrange(400) else pids)
+        return pids[draw.randrange(len(pids))]
 
     for time in range(count):
         cpu = draw.randint(0, 3)

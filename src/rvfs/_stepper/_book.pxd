@@ -2,8 +2,9 @@
 # them here for Python, too. What belongs to an instance stands together, in one line of the cache
 # or two.
 cdef enum:
-    SINCE = 0  # when it came to its row (ns)
-    ARMED = 1  # when its timer runs out
-    DUE = 2  # when the heap of timers looks at it
-    WHERE = 3  # its place there, or -1
-    FIRST = 4  # the first of its registers
+    ROW = 0
+    SINCE = 1  # when it came there (ns)
+    ARMED = 2  # when its timer runs out
+    DUE = 3  # when the heap of timers looks at it
+    WHERE = 4  # its place there, or -1
+    FIRST = 5  # the first of its registers

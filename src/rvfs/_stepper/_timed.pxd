@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 
-from rvfs._stepper._book cimport ARMED, DUE, FIRST, SINCE, WHERE
+from rvfs._stepper._book cimport ARMED, DUE, FIRST, ROW, SINCE, WHERE
 from rvfs._stepper._memory cimport address, expect, within
 
 cdef Py_ssize_t AHEAD
@@ -20,7 +20,6 @@ cdef class Timed:
     cdef const int64_t[::1] guards, resets, nodes, terms, bound_firsts, bounds
     cdef const uint64_t[::1] words
     cdef const int64_t[::1] values
-    cdef int16_t[::1] states
     cdef int64_t[::1] book, counts, violations
     cdef int32_t[::1] heap
 
@@ -28,10 +27,11 @@ cdef class Timed:
         observed=bint, found=Py_ssize_t, i=Py_ssize_t, instance=Py_ssize_t, base=Py_ssize_t,
         letter=Py_ssize_t, load=Py_ssize_t, held=Py_ssize_t, time=int64_t, row=int16_t,
         following=int16_t, cell=Py_ssize_t, met=Py_ssize_t, kind=int8_t,
-        words="const uint64_t[::1]", states=int16_t[::1], book=int64_t[::1],
+        words="const uint64_t[::1]", book=int64_t[::1],
         table="const int16_t[::1]", counts=int64_t[::1], kinds="const int8_t[::1]",
         load_firsts="const int64_t[::1]", heavy=bint, place=int64_t, costs=int8_t[::1], cost=int8_t, origin=Py_ssize_t,
         width=Py_ssize_t, page=Py_ssize_t, idle=int16_t, watched=bint, told=bint,
+        soon=int64_t, never=int64_t,
     )
     cpdef Py_ssize_t run(
         self, Py_ssize_t last, const int64_t[::1] times, int16_t[::1] before, int16_t[::1] after

@@ -81,18 +81,17 @@ class Timed:
     def cost(self, cell, row, following):
         """What a step takes, beside a look into the table."""
         cost = (GUARD if self.guards[cell] != -1 else 0) | (RESET if self.resets[cell] else 0)
-        if 0 <= following < self.idle:
-            if following != row or self.rearms[cell % self.width]:
-                if self.bound_firsts[following] < self.bound_firsts[following + 1]:
-                    cost |= REARM
-                elif self.bound_firsts[row] < self.bound_firsts[row + 1]:
-                    cost |= DISARM
-        return cost
+        moves = following != row or self.rearms[cell % self.width]
+        if not moves or not 0 <= following < self.idle:
+            return cost
+        if self.bound_firsts[following] < self.bound_firsts[following + 1]:
+            return cost | REARM
+        return cost | (DISARM if self.bound_firsts[row] < self.bound_firsts[row + 1] else 0)
 
-    def hold(self, states, book, heap):
-        """The instances: their rows, and in ``book`` a page for each (``_book.pxd``); and their
-        timers: those that may be running, as a heap by the time at which to look at them."""
-        self.states, self.book, self.heap = states, book, heap
+    def hold(self, book, heap):
+        """The instances, a page for each (``_book.pxd``), and their timers: those that may be
+        running, as a heap by the time at which to look at them."""
+        self.book, self.heap = book, heap
 
     def begin(self, begin, first):
         """Go to the words from ``first`` on, of the piece whose first event is ``begin``."""
@@ -105,11 +104,13 @@ class Timed:
         ``after``, unless None, receive the row on either side of every word; ``after`` is -1
         where it was refused.
         """
-        words, states, table, book = self.words, self.states, self.table, self.book
+        words, table, book = self.words, self.table, self.book
         counts, kinds, costs = self.counts, self.kinds, self.costs
         load_firsts, heavy = self.load_firsts, self.heaviest > 0
         origin, width, page, idle = self.origin, self.width, self.page, self.idle
-        observed, watched, told = before is not None, self.watched, self.told
+        never = self.never
+        observed, told = before is not None, self.told
+        watched = self.watched or observed
         place = address(book)
         found = 0
         i = self.next
@@ -125,6 +126,7 @@ class Timed:
                 found = self.expire(time, found)
             if found == self.most:
                 break
+            soon = never if told else 2 * time + 1
             instance = words[i] >> 32
             base = instance * page
             if heavy:
@@ -133,40 +135,40 @@ class Timed:
                     book[base + FIRST + self.load_registers[load]] = self.values[held]
                     held += 1
             kind = kinds[letter]
-            row = states[instance]
+            row = book[base + ROW]
             met = cell = row * width + letter
             following = table[cell]
             if watched:
                 counts[met] += 1
-            if observed:
-                before[i] = row
-                after[i] = following
+                if observed:
+                    before[i] = row
+                    after[i] = following
             if kind == 2:
                 self.stop(instance, True)
             elif row == idle and (kind == 1 or following == idle):
-                states[instance] = following
+                book[base + ROW] = following
                 book[base + SINCE] = time
             else:
                 if row == idle:  # start_run: it begins in row 0
                     row = 0
-                    states[instance] = 0
+                    book[base + ROW] = 0
                     book[base + SINCE] = time
                     cell = letter
                 cost = costs[cell]
                 if following < 0:
                     found = self.refuse(found, i, row, time, instance, 0)
                 elif not (  # 1, 2
-                    ((book[base + ARMED] > 2 * time + 1 and not told) or self.keeps(row, base, time))
+                    (book[base + ARMED] > soon or self.keeps(row, base, time))
                     and (not cost & GUARD or self.holds(self.guards[cell], base, time))
                 ):
                     if watched:
                         counts[met] -= 1
-                    if observed:
-                        after[i] = -1
+                        if observed:
+                            after[i] = -1
                     found = self.refuse(found, i, row, time, instance, 1)
                 else:
                     if following != row:
-                        states[instance] = following
+                        book[base + ROW] = following
                         book[base + SINCE] = time
                     if cost & RESET:  # 3
                         for load in range(self.clocks):
@@ -199,7 +201,7 @@ class Timed:
                     book[base + DUE] = armed
                     self.sift_down(0)
             else:
-                row = self.states[instance]
+                row = book[base + ROW]
                 found = self.refuse(found, self.next, row, due >> 1, instance, 2 + (due & 1))
         self.soonest = self.due(0) if self.armed_count else self.never
         return found
@@ -222,9 +224,8 @@ class Timed:
     def stop(self, instance, forget):
         """It is not monitoring: no clock was reset, no timer runs, and all told is forgotten
         (``forget``) or kept."""
-        self.states[instance] = self.idle
         base = instance * self.page
-        self.book[base + ARMED] = self.never
+        self.book[base + ROW], self.book[base + ARMED] = self.idle, self.never
         for r in range(self.span if forget else self.clocks):
             self.book[base + FIRST + r] = self.unset
 

@@ -235,7 +235,7 @@ class Alone(Stepping, Running):
         super(Stepping, self).__init__(program)  # what is behind it among the bases: Running
         Stepping.__init__(self, program.monitor.scope, program.selection, manner)
         self.blank = program.idle
-        self.states: Rows = np.empty(0, dtype=np.int16)
+        self.states = np.empty(0, dtype=np.int16)
         self._since: Ints = np.empty(0, dtype=np.int64)
 
     @property

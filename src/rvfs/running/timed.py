@@ -78,11 +78,11 @@ class Timed(Alone, Automatic):
     def _grow(self, count: int) -> None:
         book = np.full((count, self._book.shape[1]), UNSET, dtype=np.int64)
         book[:, [BOOK[name] for name in _NOTHING]] = [*_NOTHING.values()]
+        book[:, BOOK["ROW"]] = self.blank
         book[: len(self._book)] = self._book
         self._book, self._heap = book, grown(self._heap, count, 0)
-        self.states = grown(self.states, count, self.blank)
-        self._since = book[:, BOOK["SINCE"]]
-        self._stepper.hold(*map(self._twin.view, (self.states, book.reshape(-1), self._heap)))
+        self.states, self._since = book[:, BOOK["ROW"]], book[:, BOOK["SINCE"]]
+        self._stepper.hold(*map(self._twin.view, (book.reshape(-1), self._heap)))
 
     def _stop(self, which: Any) -> None:
         super()._stop(which)
