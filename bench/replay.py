@@ -28,7 +28,7 @@ from rvfs.tracepoint import Vocabulary
 
 EVENTS = 200_000
 #: Events that are read at once, as `rvfs check` does; and how often all of it is done.
-BATCH, REPEAT = 1 << 14, 5
+BATCH, REPEAT = 1 << 15, 5
 #: How often the pages of trace.dat are repeated.
 TIMES = 20
 KINDS = {"sched:sched_switch": SWITCH, "sched:sched_wakeup": WAKEUP}

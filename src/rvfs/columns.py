@@ -103,8 +103,9 @@ class Fields(Mapping[str, Column]):
     def column(self, origin: Origin, needed: frozenset[str]) -> Ints:
         """What is made from the ``needed`` fields (:func:`fields_of`). Empty where one is not
         there: then there should be no such event."""
-        if not all(name in self.own or name in COMMON_FIELDS for name in needed):
-            return _NOTHING
+        for name in needed:
+            if name not in self.own and name not in COMMON_FIELDS:
+                return _NOTHING
         return as_ints(values_of(origin, self))
 
     @property

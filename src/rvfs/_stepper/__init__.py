@@ -28,7 +28,6 @@ _CLASSES = {
 _64_BITS = (1 << 64) - 1
 
 
-
 def _book() -> Mapping[str, int]:
     """The numbers of ``_book.pxd``."""
     text = Path(__file__).with_name("_book.pxd").read_text()

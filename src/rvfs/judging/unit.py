@@ -25,7 +25,7 @@ from rvfs.tracepoint import Vocabulary, catalogue
 Results: TypeAlias = Generator[Iterator[Step], None, None]
 
 #: Events that are stepped at once.
-BATCH = 1 << 14
+BATCH = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)

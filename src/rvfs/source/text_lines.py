@@ -24,7 +24,7 @@ from rvfs.source.reader import Stretch
 from rvfs.source.ring_buffer import Span
 
 #: Text is read in blocks of this size, and of this many lines at most; no line is as long as one.
-BLOCK = 512 * 1024
+BLOCK = 1024 * 1024
 MOST_LINES = BLOCK // 64
 #: A CPU has 5 digits at most.
 MAX_CPUS = 10**5
