@@ -26,6 +26,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from rvfs._stepper import PURE
 from rvfs.cli import main
 from rvfs.errors import RvfsError
 from rvfs.hwbp.perf import check_access
@@ -106,6 +107,7 @@ NEEDS: Mapping[str, tuple[Callable[[], bool], str]] = {
     "perf-breakpoints": (_has_perf_breakpoints, "no debug register of this machine can be had"),
     "dask": (_can_import("distributed"), "Dask is not installed (the extra dask)"),
     "parquet": (_can_import("pyarrow"), "pyarrow is not installed (the extra parquet)"),
+    "compiled": (lambda: not PURE, "RVFS_PURE is set: too much for interpreted code"),
     "traces": (TRACES.is_dir, f"there are no recordings in {TRACES}"),
 }
 

@@ -294,7 +294,7 @@ def test_a_plugin_that_cannot_be_loaded_is_a_line_on_stderr(tmp_path: Path) -> N
     )
 
 
-@pytest.mark.needs("traces")
+@pytest.mark.needs("traces", "compiled")
 @pytest.mark.parametrize("monitors", [["wwnr"], ["wip", "sched"]], ids=str)
 def test_the_format_of_a_recording_does_not_show(
     monitors: list[str], run: Run, tmp_path: Path

@@ -41,7 +41,7 @@ def test_a_table_is_judged_like_the_recording(
     assert check("trace.parquet -m wwnr") == (status, out, err.replace(".txt", ".parquet"))
 
 
-@pytest.mark.needs("traces")
+@pytest.mark.needs("traces", "compiled")
 @pytest.mark.parametrize("name", ["sched.dat", "sched.txt"])
 def test_a_real_recording_is_judged_alike(
     name: str, convert: Run, check: Run, tmp_path: Path

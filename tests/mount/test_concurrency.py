@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from rvfs.testing import Mount
 
-SECONDS = 20
+SECONDS = 10
 PATIENCE = 60
 
 #: Each runs again and again until the time is over. A command may fail (EBUSY, or what it
@@ -29,6 +31,7 @@ LOOPS = (
 )
 
 
+@pytest.mark.needs("compiled")
 def test_a_tree_that_everybody_pulls_at(rv_mount: Callable[..., Mount]) -> None:
     rv = rv_mount(source="sim", rate="max", task_slots=3)
     pull(rv)

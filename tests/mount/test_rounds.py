@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from rvfs._stepper import PURE
 from rvfs.testing import Mount
 
 ROUNDS = 1_000_000
@@ -27,8 +26,7 @@ def beside(process: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-@pytest.mark.needs("compiler")
-@pytest.mark.skipif(PURE, reason="RVFS_PURE is set: a mount serves in the same way")
+@pytest.mark.needs("compiler", "compiled")
 def test_what_is_written_through_one_path_is_read_through_another(
     rv: Mount, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ def test_system_calls_and_page_faults(tmp_path: Path) -> None:
     assert all(v.env is None for v in verdicts)
 
 
-@pytest.mark.needs("traces")
+@pytest.mark.needs("traces", "compiled")
 @pytest.mark.parametrize("name", ["sched.dat", "sched.txt"])
 def test_a_storm_of_switches_and_forks(name: str, tmp_path: Path) -> None:
     assert objections(judge(name, tmp_path)) == SCHED

@@ -235,13 +235,13 @@ def test_a_recording_that_becomes_shorter_is_an_error_with_the_place(
 def test_what_is_left_of_a_shorter_recording_is_delivered(
     write: Callable[[Path, list[int]], str], tmp_path: Path
 ) -> None:
-    path, known = write(tmp_path, list(range(1, 8001))), vocabulary()
+    path, known = write(tmp_path, list(range(1, 20_001))), vocabulary()
     left = Path(path).stat().st_size * 3 // 4
     replay = Replay(path, known)
     replay.subscribe(wanting(known, SWITCHES))
     os.truncate(path, left)
     times, error = read_on(replay)
-    assert 5800 < len(times) <= 6000
+    assert 14_800 < len(times) <= 15_100  # numbers grow by a digit on the way
     assert error.offset == left
 
 
@@ -318,7 +318,7 @@ def test_both_formats_know_the_same_tasks_and_gaps(traces: Path) -> None:
     assert gaps[0][1] == {0: 1_733_943}
 
 
-@pytest.mark.needs("traces", "trace-cmd")
+@pytest.mark.needs("traces", "trace-cmd", "compiled")
 @pytest.mark.parametrize("options", [["-R", "-t"], []], ids=str)
 def test_the_report_of_trace_cmd_gives_the_same_events(
     options: list[str], traces: Path, tmp_path: Path

@@ -1,7 +1,8 @@
-/* Selector.fill for machines with AVX-512, eight events at a time; see _select.py, whose results it
- * must equal to the letter. Only chosen where it pays: up to two places for an event, keys that
- * are tasks or CPUs, nothing taken along. Whatever else there is, and any key out of its range, is
- * left to the portable code (RVFS_NOT_WIDE), with nothing changed that counts. */
+/* Selector.fill for machines with AVX-512; see _select.py. Words are made for eight rows of a
+ * tracepoint at a time, then put in the order of eight events at a time; those that bring nothing
+ * are left out. Only chosen where it pays: up to four places for an event, keys that are tasks or CPUs,
+ * nothing taken along. Whatever else there is, and any key out of its range, is left to the
+ * portable code (RVFS_NOT_WIDE), with nothing changed that counts. */
 #ifndef RVFS_WIDE_H
 #define RVFS_WIDE_H
 
@@ -215,8 +216,8 @@ RVFS_TARGET static int rvfs_is_missing(
     return 0;
 }
 
-/* The words of eight events in the order of these, and for each in that of its places; behind them.
- * There is room for eight more. */
+/* The words of eight events in their order, and for each in that of its places; behind them. There
+ * is room for eight more. */
 RVFS_INLINE uint64_t *rvfs_write(
     const __m512i *words, const __mmask8 *some, int64_t places, uint64_t *out)
 {
@@ -252,7 +253,8 @@ RVFS_INLINE int64_t rvfs_fill(
     struct rvfs_wide *wide, int64_t begin, int64_t end, int64_t first, int64_t places)
 {
     const struct rvfs_wide w = *wide;
-    const __m512i zero = _mm512_setzero_si512(), nothing = _mm512_set1_epi64(-1); /* a tracepoint that there is not */
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i nothing = _mm512_set1_epi64(-1); /* a tracepoint that there is not */
     const __m512i each = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
     struct rvfs_range range = {
         _mm512_set1_epi64(w.scope == 2 ? w.cpus_limit : 0), _mm512_setzero_si512(),
