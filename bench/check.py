@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from bench.replay import as_text, recorded
+from bench.replay import as_dat, as_text, recorded, repeat
 from bench.stepping import filled_vocabulary
 from bench.table import Goal, Row
 
@@ -25,6 +25,15 @@ MONITORS = {"few violations": "wwnr", "many violations": "sssw"}
 #: at which it is long enough all the same.
 BUSY, LARGE = 4.0, 768 << 20
 TURNS = 3
+#: Bytes of the recording for which memory must be enough.
+LONGEST = 5_000_000_000
+#: The command, which tells last what it had (``VmHWM: 12345 kB``).
+MOST = """
+import sys
+from rvfs.cli import main
+main()
+sys.stderr.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
 LOOP = "for _ in range(10**8): pass"
 
 #: As where rvfs is installed: with what Python keeps of the code, and rvfs of the monitors.
@@ -52,10 +61,12 @@ def loops(at_a_time: int) -> float:
     return seconds(run)
 
 
-def end(process: "subprocess.Popen[str]") -> None:
+def end(process: "subprocess.Popen[str]") -> str:
+    """What it told on stderr."""
     _, told = process.communicate()
     if process.returncode > 1:
         raise RuntimeError(told)
+    return told
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -79,7 +90,28 @@ def lengthened(text: bytes, path: Path, monitor: str) -> None:
                 file.write(text)
 
 
+def resident(recording: Path) -> float:
+    """MB of memory that the command had at most, what it has mapped of the file included."""
+    process = _run([sys.executable, "-c", MOST, "check", str(recording), "-m", "wwnr"])
+    return int(end(process).split()[-2]) * 1024 / 1e6
+
+
+def memory(folder: Path) -> Iterator[Row]:
+    """What a recording takes that is ten times as long as another."""
+    vocabulary = filled_vocabulary()
+    recording = as_dat(vocabulary, recorded(vocabulary))
+    most = min(LONGEST, shutil.disk_usage(folder).free // 2)
+    for size in (most // 10, most):
+        path = folder / "long.dat"
+        repeat(recording, size // len(recording), path)
+        name = f"check, resident, trace.dat of {path.stat().st_size / 1e6:,.0f} MB"
+        yield Row(name, resident(path), "MB", goal=Goal("<=", 100, "MB"))
+        path.unlink()
+
+
 def rows() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="rvfs-bench-") as folder:
+        yield from memory(Path(folder))
     yield Row("two loops of Python, two beside one at a time", speedup(loops), "x")
     vocabulary = filled_vocabulary()
     text = as_text(vocabulary, recorded(vocabulary))

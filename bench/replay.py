@@ -7,6 +7,7 @@ automaton, which must find as many violations; or where it is not installed trac
 """
 
 import dataclasses
+import itertools
 import shutil
 import struct
 import subprocess
@@ -62,21 +63,25 @@ def as_dat(vocabulary: Vocabulary, batches: list[Batch]) -> bytes:
     return Writer().file(cpus)
 
 
-def repeated(recording: bytes, times: int) -> bytes:
-    """The same pages so many times, each time later; of a version 6 file with pages of 4096."""
+def repeat(recording: bytes, times: int, path: Path) -> None:
+    """Write its pages so many times, each time later; of a version 6 file with pages of 4096."""
     table = recording.index(b"flyrecord\0") + 10
     count = int.from_bytes(recording[recording.index(b"options  \0") - 4 :][:4], "little")
     spans = [struct.unpack_from("<QQ", recording, table + 16 * cpu) for cpu in range(count)]
     pages = [np.frombuffer(recording[at : at + size], "<u8").reshape(-1, 512) for at, size in spans]
     starts = np.concatenate([cpu[:, 0] for cpu in pages])
     length = int(starts.max() - starts.min()) + (1 << 28)
-    head, body = bytearray(recording[: min(at for at, _ in spans)]), b""
+    head = bytearray(recording[: min(at for at, _ in spans)])
+    at = len(head)
     for cpu, mine in enumerate(pages):
-        all_of_it = np.tile(mine, (times, 1))
-        all_of_it[:, 0] += np.repeat(np.arange(times, dtype=np.uint64) * length, len(mine))
-        struct.pack_into("<QQ", head, table + 16 * cpu, len(head) + len(body), all_of_it.nbytes)
-        body += all_of_it.tobytes()
-    return bytes(head) + body
+        struct.pack_into("<QQ", head, table + 16 * cpu, at, times * mine.nbytes)
+        at += times * mine.nbytes
+    with path.open("wb") as file:
+        file.write(head)
+        for mine, n in itertools.product(pages, range(times)):
+            later = mine.copy()
+            later[:, 0] += n * length
+            file.write(later)
 
 
 @dataclasses.dataclass
@@ -112,7 +117,7 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="rvfs-bench-") as folder:
         text, dat = Path(folder, "trace.txt"), Path(folder, "trace.dat")
         text.write_bytes(as_text(vocabulary, batches))
-        dat.write_bytes(repeated(as_dat(vocabulary, batches), TIMES))
+        repeat(as_dat(vocabulary, batches), TIMES, dat)
         violations = Judge(dat, 1, vocabulary)()
         name, seconds = libtracecmd(dat, violations) or trace_cmd(dat)
         against = seconds and TIMES * events / seconds

@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import os
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ EVENTS = 10_000_000
 FEW = 100_000  # for what is interpreted
 SWITCH, WAKEUP = "sched:sched_switch", "sched:sched_wakeup"
 SIMULATED = 1_000_000
+MANY = 1_000_000  # tasks
 HEADS = ("tp", "time", "cpu", "pid")
 
 
@@ -212,7 +214,30 @@ def beside_c(library: ctypes.CDLL, tasks: int) -> Iterator[Row]:
         yield Row(name, rate, "Mev/s", goal=Goal(">=", 50, "Mev/s"))
 
 
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def memory_rows(wwnr: Monitor) -> Iterator[Row]:
+    """What each of many tasks takes, which are woken once, in no order."""
+    vocabulary = filled_vocabulary()
+    wakeup, nobody = vocabulary.number(WAKEUP), np.zeros(MANY, dtype=np.int64)
+    pids = 1 + np.random.default_rng(1).permutation(MANY)
+    batch = Batch(np.full(MANY, wakeup), nobody, nobody, nobody, {wakeup: {"pid": pids}})
+    for what, monitors in (
+        ("wwnr", [wwnr]), ("10 monitors", different(wwnr)), ("a rule", [WOKEN]),
+        ("stall", [hybrid()]),
+    ):  # fmt: skip
+        engine = engine_of(monitors, vocabulary, chosen)
+        before = resident()
+        engine.step(batch)
+        taken = (resident() - before) / MANY
+        yield Row(f"memory of a task, {what}", taken, "bytes", goal=Goal("<=", 16, "bytes"))
+
+
 def rows() -> Iterator[Row]:
+    yield from memory_rows(shipped_monitor("wwnr").monitor)
     if shutil.which("cc"):
         with tempfile.TemporaryDirectory() as folder:
             library = in_c(folder)

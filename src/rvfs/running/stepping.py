@@ -92,7 +92,7 @@ class Stepping(ABC):
     def make_room(self, count: int) -> None:
         """Instances up to ``count``; the new ones are not monitoring."""
         if count > len(self.states):
-            self._grow(max(count, 2 * len(self.states)))
+            self._grow(max(count, len(self.states) * 5 // 4))
 
     @property
     def watched(self) -> bool:
