@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.table import Goal, Row, best, in_turns
+from bench.table import Goal, Row, best, clocked, in_turns
 from rvfs._stepper import Twin, chosen, load
 from rvfs.engine import Engine
 from rvfs.event import Batch
@@ -200,7 +200,8 @@ def beside_c(library: ctypes.CDLL, tasks: int) -> Iterator[Row]:
         states[:] = [[2 * (m % 5 + 1) if len(monitors) > 1 else 2] for m in range(10)]
         engine = engine_of(monitors, vocabulary, chosen)
         mine, own = (
-            len(batch) / seconds / 1e6 for seconds in in_turns(partial(judge, engine, batch), call)
+            len(batch) / seconds / 1e6
+            for seconds in in_turns(clocked(partial(judge, engine, batch)), clocked(call))
         )
         name = f"batch to verdicts, {what}, {tasks:,} tasks"
         yield Row(name, mine, "Mev/s", "C, pid-indexed", own, Goal(">=", goal))

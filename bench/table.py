@@ -47,21 +47,27 @@ class Row:
         return f"  goal {self.goal.sign} {self.goal.bound:g}{unit}: {word}"
 
 
-def best(run: Callable[[], object], repeat: int = 3) -> float:
-    """Seconds of the fastest of several runs: noise only ever adds."""
-    times = []
-    for _ in range(repeat):
+def clocked(run: Callable[[], object]) -> Callable[[], float]:
+    """Run it, and tell the seconds."""
+
+    def seconds() -> float:
         began = time.perf_counter()
         run()
-        times.append(time.perf_counter() - began)
-    return min(times)
+        return time.perf_counter() - began
+
+    return seconds
 
 
-def in_turns(*runs: Callable[[], object], repeat: int = 5) -> list[float]:
-    """Seconds of the fastest run of each, which take turns: what else the machine does meanwhile
-    is the same for all."""
-    times = [[best(run, 1) for run in runs] for _ in range(repeat)]
-    return [min(each) for each in zip(*times, strict=True)]
+def best(run: Callable[[], object], repeat: int = 5) -> float:
+    """Seconds of the fastest of several runs: noise only ever adds."""
+    return min(clocked(run)() for _ in range(repeat))
+
+
+def in_turns(*runs: Callable[[], float], repeat: int = 15) -> list[float]:
+    """The least seconds that each tells. They take turns, so that what else the machine does is the
+    same for all."""
+    told = [[run() for run in runs] for _ in range(repeat)]
+    return [min(each) for each in zip(*told, strict=True)]
 
 
 def show(title: str, rows: Iterable[Row]) -> None:

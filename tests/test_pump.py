@@ -323,7 +323,7 @@ async def test_a_damaged_recording_ends_the_source_not_the_pump(
 async def test_a_column_that_cannot_be_made_ends_the_source_not_the_pump(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def made() -> Column:
+    def made(_: slice) -> Column:
         raise TraceError("cut", file="f")
 
     plant = Plant()

@@ -5,10 +5,11 @@ a tracepoint's field holds one value per event *of that tracepoint*, in batch or
 ``batch.rows(tp)[i]`` is the position in the batch of ``batch.fields[tp][name][i]``.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,13 @@ Column = npt.NDArray[Any]
 IDLE_PID = 0
 
 
+#: What makes these rows of a column.
+Maker: TypeAlias = Callable[[slice], Column]
+_ALL = slice(None)
+#: Single values of a column that are read before all of it is made.
+_FEW = 8
+
+
 class Columns(Mapping[str, Column]):
     """The columns of one tracepoint, some of which are made ``later``: when first asked for.
 
@@ -29,15 +37,23 @@ class Columns(Mapping[str, Column]):
     """
 
     def __init__(
-        self, made: Mapping[str, Column], later: Mapping[str, Callable[[], Column]] | None = None
+        self, made: Mapping[str, Column], later: Mapping[str, Maker] | None = None
     ) -> None:
         self._made, self._later = dict(made), dict(later or {})
+        self._asked = Counter[str]()
 
     def __getitem__(self, name: str) -> Column:
         if name not in self._made and name in self._later:
-            self._made[name] = self._later[name]()  # where this raises it does so each time
+            self._made[name] = self._later[name](_ALL)  # where this raises it does so each time
             del self._later[name]
         return self._made[name]
+
+    def value(self, name: str, row: int) -> Any:
+        """One value, for which not all of a column is made if only few are asked for."""
+        self._asked[name] += 1
+        if name in self._made or self._asked[name] > _FEW:
+            return self[name][row]
+        return self._later[name](slice(row, row + 1))[0]
 
     def __contains__(self, name: object) -> bool:
         return name in self._made or name in self._later
@@ -53,8 +69,10 @@ class Columns(Mapping[str, Column]):
         made = {name: column[first:last] for name, column in self._made.items()}
         return Columns(made, {name: partial(self._cut, name, first, last) for name in self._later})
 
-    def _cut(self, name: str, first: int, last: int) -> Column:
-        return self[name][first:last]
+    def _cut(self, name: str, first: int, last: int, rows: slice) -> Column:
+        if name in self._made or rows == _ALL:
+            return self[name][first:last][rows]
+        return self._later[name](slice(first + rows.start, first + rows.stop))
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,11 @@ class Batch:
         if pid == IDLE_PID:
             return f"swapper/{cpu}"
         return self.comms.get(pid, "<...>")
+
+    def value(self, tp: int, name: str, position: int) -> Any:
+        """A subscribed field of one event, which is of tracepoint ``tp``."""
+        columns, row = self.fields[tp], int(np.searchsorted(self.rows(tp), position))
+        return columns.value(name, row) if isinstance(columns, Columns) else columns[name][row]
 
     def values(self, position: int) -> dict[str, object]:
         """The subscribed fields of one event."""

@@ -200,8 +200,8 @@ class Running(ABC):
         """The name of the instance's task: as the event has it, else as the source knows it."""
         position, batch = self.home.ring.position(piece, i), piece.batch
         if letter.comm is not None:
-            row = int(np.searchsorted(batch.rows(letter.tp), position))
-            return bytes(batch.fields[letter.tp][letter.comm][row]).decode("utf-8", "replace")
+            comm = batch.value(letter.tp, letter.comm, position)
+            return bytes(comm).decode("utf-8", "replace")
         return self._known_comm(batch, self.home.ring.instance(i), position)
 
     def _known_comm(self, batch: Batch, instance: int, position: int) -> str:

@@ -6,7 +6,7 @@ Events of one time come from the lower CPU first, as the kernel and trace-cmd pr
 Texts stay where they are in the mapped file until somebody asks for them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rvfs._decoder import pages
-from rvfs.event import Batch, Column, Columns, Ints
+from rvfs.event import Batch, Column, Columns, Ints, Maker
 from rvfs.source import Wanted
 from rvfs.source.format_file import EventFormat
 from rvfs.source.reader import Reader
@@ -185,7 +185,7 @@ class DatReader(Reader):
         tps, times, cpus, pids = room.heads[:, : merge.count]
         found = [room.of(slot) for slot in range(len(self._mine))]
         made: list[dict[str, Column]] = [{} for _ in self._mine]
-        later: list[dict[str, Callable[[], Column]]] = [{} for _ in self._mine]
+        later: list[dict[str, Maker]] = [{} for _ in self._mine]
         for wish, start in zip(self._wishes, room.starts, strict=True):
             field, (_, records) = wish.field, found[wish.slot]
             words = room.out[start : start + wish.words * len(records)]

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from rvfs._decoder import Texts, lines
 from rvfs.codec import CODECS, Codec
 from rvfs.errors import InvalidInput
-from rvfs.event import Column, Ints
+from rvfs.event import Column, Ints, Maker
 from rvfs.source.text_forms import OLD_STATES, STATES, compile_forms, longest, words
 from rvfs.source.text_lines import Block
 from rvfs.tracepoint import Field, Tracepoint
@@ -55,7 +55,7 @@ _CACHED = 1 << 16
 
 _Read = Callable[[bytes], object]
 _Made = dict[str, Column]
-_Later = dict[str, Callable[[], Column]]
+_Later = dict[str, Maker]
 
 
 class Unreadable(Exception):
@@ -126,10 +126,17 @@ class BodyReader:
 _Late = tuple[Ints, Mapping[str, Column]]
 
 
-def _text(field: Field, block: Block, places: npt.NDArray[np.uint64], late: _Late | None) -> Column:
-    """The column of the texts between these places."""
+def _text(
+    field: Field, block: Block, places: npt.NDArray[np.uint64], late: _Late | None, rows: slice
+) -> Column:
+    """These rows of the column of the texts between these places."""
     if late is not None:
         places[late[0]] = 0
+        return _with(_between(field, block, places), field, late)[rows]
+    return _between(field, block, np.ascontiguousarray(places[rows]))
+
+
+def _between(field: Field, block: Block, places: npt.NDArray[np.uint64]) -> Column:
     if field.dynamic:
         found = np.empty(len(places), dtype=object)
         found[:] = [bytes(block.data[at:end]) for at, end in places.tolist()]
@@ -137,7 +144,7 @@ def _text(field: Field, block: Block, places: npt.NDArray[np.uint64], late: _Lat
         copied = np.empty(len(places) * longest(field) // 8, dtype=np.uint64)
         block.lines.copy(places.reshape(-1).data, copied.data)
         found = (copied.byteswap() if sys.byteorder == "big" else copied).view(f"S{longest(field)}")
-    return _with(found, field, late)
+    return found
 
 
 def _with(found: Column, field: Field, late: _Late | None) -> Column:

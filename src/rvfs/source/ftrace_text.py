@@ -104,7 +104,7 @@ class TextReader(StretchReader[Block]):
             block.lines.flags(events.data, LETTERS.data, flags[0].data, flags[1].data)
             made |= {name: flags[MARKS[name]] for name in marks}
         if DENSE * len(events) < len(block.data):
-            made |= {name: make() for name, make in later.items()}
+            made |= {name: make(slice(None)) for name, make in later.items()}
             later = {}
         return Columns(made, later)
 

@@ -186,11 +186,15 @@ class _Text:
         self._table, self._name = table, name
         self._again = Again(table, [name])
 
-    def of(self, base: int, start: int, stop: int, rows: Rows) -> Column:
-        """``bytes`` for these of the rows ``start .. stop - 1``, all counted from ``base``.
+    def of(self, base: int, start: int, stop: int, rows: Rows, which: slice) -> Column:
+        """``bytes`` for ``which`` of these of the rows ``start .. stop - 1``, all counted from
+        ``base``.
 
         Raises :class:`TraceError` where there is none.
         """
+        rows = rows[which]
+        if which != slice(None) and len(rows):
+            start, stop = int(rows[0]), int(rows[-1]) + 1
         parts, at = [], start
         for batch in self._again.take(base + start, base + stop):
             mine = slice(*np.searchsorted(rows, (at, at + batch.num_rows)))

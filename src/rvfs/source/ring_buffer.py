@@ -163,19 +163,20 @@ class Lanes:
 
     # -- texts ---------------------------------------------------------------------------------
 
-    def texts(self, records: Ints, field: Field) -> Column:
-        """The characters that these records have in a field, up to the first NUL."""
-        wide = -(-field.size // 8)
+    def texts(self, records: Ints, field: Field, rows: slice) -> Column:
+        """The characters that these rows' records have in a field, up to the first NUL."""
+        wide, records = -(-field.size // 8), records[rows]
         words = np.empty(wide * len(records), dtype=np.uint64)
         self.fields.texts(records, field.offset, field.size, words)
         if sys.byteorder == "big":
             words = words.byteswap()
         return words.view(f"S{8 * wide}")
 
-    def dynamic_texts(self, places: Words) -> Column:
+    def dynamic_texts(self, places: Words, rows: slice) -> Column:
         """The same for dynamic strings, by place and length."""
-        found = np.empty(len(places) // 2, dtype=object)
-        for i, (at, size) in enumerate(places.reshape(-1, 2).tolist()):
+        places = places.reshape(-1, 2)[rows]
+        found = np.empty(len(places), dtype=object)
+        for i, (at, size) in enumerate(places.tolist()):
             found[i] = bytes(self.data[at : at + size]).partition(b"\0")[0]
         return found
 
