@@ -2,7 +2,8 @@
 
 export PYTHON # the Python to make .venv with, if not the first that will do
 
-PYTEST := .venv/bin/python -m pytest -n auto --maxprocesses 4
+# One worker more than there are CPUs, since many tests wait for another process.
+PYTEST := .venv/bin/python -m pytest -n $(shell expr $$(nproc) + 1) --maxprocesses 4
 HELPERS := /sbin/mount.fuse.rvfs /sbin/mount.rvfs
 
 help: ## this list

@@ -2,10 +2,10 @@
 
 import ctypes
 import dataclasses
-import os
 import shutil
 import subprocess
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib import resources
@@ -215,11 +215,6 @@ def beside_c(library: ctypes.CDLL, tasks: int) -> Iterator[Row]:
         yield Row(name, rate, "Mev/s", goal=Goal(">=", 50, "Mev/s"))
 
 
-def resident() -> int:
-    """Bytes of memory that this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
 def memory_rows(wwnr: Monitor) -> Iterator[Row]:
     """What each of many tasks takes, which are woken once, in no order."""
     vocabulary = filled_vocabulary()
@@ -231,9 +226,10 @@ def memory_rows(wwnr: Monitor) -> Iterator[Row]:
         ("stall", [hybrid()]),
     ):  # fmt: skip
         engine = engine_of(monitors, vocabulary, chosen)
-        before = resident()
+        tracemalloc.start()
         engine.step(batch)
-        taken = (resident() - before) / MANY
+        taken = tracemalloc.get_traced_memory()[0] / MANY
+        tracemalloc.stop()
         yield Row(f"memory of a task, {what}", taken, "bytes", goal=Goal("<=", 16, "bytes"))
 
 

@@ -1,8 +1,8 @@
 /* Selector.fill for machines with AVX-512; see _select.py. Words are made for eight rows of a
- * tracepoint at a time, then put in the order of eight events at a time; those that bring nothing
- * are left out. Only chosen where it pays: up to four places for an event, keys that are tasks or CPUs,
- * nothing taken along. Whatever else there is, and any key out of its range, is left to the
- * portable code (RVFS_NOT_WIDE), with nothing changed that counts. */
+ * tracepoint at a time, then put in the order of eight events at a time. Only chosen where it pays:
+ * up to four places for an event, keys that are tasks or CPUs, nothing taken along. Whatever else
+ * there is, and any key out of its range, is left to the portable code (RVFS_NOT_WIDE), with
+ * nothing changed that counts. */
 #ifndef RVFS_WIDE_H
 #define RVFS_WIDE_H
 
@@ -294,7 +294,8 @@ RVFS_INLINE int64_t rvfs_fill(
         if (known != here && rvfs_is_missing(live, tracks + w.tracks, here, tps))
             return RVFS_NOT_WIDE;
         for (int64_t p = 0; p < places; p++) {
-            some[p] &= _mm512_test_epi64_mask(words[p], _mm512_set1_epi64(0xFFFF));
+            if (places > 2) /* where an event has that many, most of them bring nothing */
+                some[p] &= _mm512_test_epi64_mask(words[p], _mm512_set1_epi64(0xFFFF));
             words[p] = rvfs_complete(&w, words[p], own[p] & some[p], i, &range);
             words[p] = _mm512_or_si512(words[p], at);
         }
